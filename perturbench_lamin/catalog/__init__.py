@@ -1,0 +1,1 @@
+"""What is known of the datasets, as data: files, citations, licences, tasks, expected shapes."""

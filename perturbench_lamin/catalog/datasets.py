@@ -1,0 +1,59 @@
+"""Find a dataset by name, and list them all."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from perturbench_lamin.catalog import frangieh21, jiang25, mcfaline24, norman19, srivatsan20, szalata24
+from perturbench_lamin.catalog.dataset import Dataset
+from perturbench_lamin.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DATASETS = MappingProxyType(
+    {
+        module.DATASET.name: module.DATASET
+        for module in (norman19, srivatsan20, frangieh21, mcfaline24, jiang25, szalata24)
+    }
+)
+ALIASES = MappingProxyType({alias: dataset.name for dataset in DATASETS.values() for alias in dataset.aliases})
+
+
+def get_dataset(name: str) -> Dataset:
+    """A dataset by its name or an alias, in whatever case.
+
+    Raises:
+        InputError: no dataset has that name; the message says which names are like it.
+    """
+    key = name.lower()
+    found = DATASETS.get(ALIASES.get(key, key))
+    if found is None:
+        raise InputError(f"No dataset {name!r}", where="catalog", fix=nearest(key, [*DATASETS, *ALIASES]))
+    return found
+
+
+def datasets_table() -> pd.DataFrame:
+    """One row a dataset: what it is, how large, which tasks; for printing."""
+    import pandas as pd
+
+    return pd.DataFrame([_row(dataset) for dataset in DATASETS.values()]).set_index("name")
+
+
+def _row(dataset: Dataset) -> dict[str, object]:
+    return {
+        "name": dataset.name,
+        "aliases": ", ".join(dataset.aliases),
+        "perturbation": dataset.perturbation_type,
+        "cells": dataset.curated.cells,
+        "genes": dataset.curated.genes,
+        "conditions": dataset.curated.conditions,
+        "covariates": ", ".join(dataset.covariates),
+        "tasks": ", ".join(task.name for task in dataset.tasks),
+        "raw files": len(dataset.raw_files),
+        "accession": dataset.accession,
+        "citation": dataset.citation,
+        "doi": dataset.doi or "",
+        "licence": dataset.licence or "",
+    }

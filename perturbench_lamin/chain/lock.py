@@ -1,0 +1,39 @@
+"""One chain at a time in a folder: two processes must never save one key."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from perturbench_lamin.errors import ChainError
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[int]:
+    """Hold the folder's lock; yield its file handle, for kernels to inherit.
+
+    The lock is free again when the last process that holds the handle is gone, however it ended: after a kill
+    of the chain, a kernel that is still writing keeps the next chain out.
+
+    Raises:
+        ChainError: another chain holds it.
+    """
+    path = folder.resolve() / ".lamin" / "chain.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(handle, 32, 0).decode() or "unknown"
+            raise ChainError(
+                f"Another chain is running in this folder (process {holder})", where=folder, fix="Wait for it to end."
+            ) from None
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, str(os.getpid()).encode(), 0)
+        yield handle
+    finally:
+        os.close(handle)

@@ -1,0 +1,92 @@
+"""The group of verbs and what they share: errors as one message, exit codes for scripts."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import click
+
+from perturbench_lamin import __version__
+from perturbench_lamin.errors import PerturbenchError
+
+VERBS: Mapping[str, tuple[str, str]] = {
+    "demo": ("chain", "Run a whole chain on simulated data."),
+    "run": ("chain", "Run a dataset's notebooks, from the raw file to the leaderboard."),
+    "datasets": ("chain", "List the datasets of the catalog."),
+    "lineage": ("chain", "Show how an artifact came about."),
+    "preprocess": ("files", "Curate a file of raw counts: normalise, log, select genes."),
+    "split": ("files", "Assign cells to train, val and test."),
+    "evaluate": ("files", "Score predictions against the truth."),
+    "leaderboard": ("files", "Mean ± standard deviation over seeds of metrics tables."),
+}
+
+
+class Verbs(click.Group):
+    """A group that imports a verb's module only when the verb is called, so that ``--help`` is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs, in the order a newcomer meets them."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb of that name, or None."""
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"perturbench_lamin.cli.{VERBS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Find the verb, or name the nearest ones."""
+        from perturbench_lamin.errors import nearest
+
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            ctx.fail(f"No verb {args[0]!r}. {nearest(args[0], VERBS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs without importing their modules."""
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in VERBS.items()])
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="perturbench-lamin")
+def cli() -> None:
+    """Curate, split, train and evaluate single-cell perturbation data, with lineage.
+
+    \b
+    Examples:
+      perturbench-lamin demo
+      perturbench-lamin run norman19 --raw path/to/raw
+      perturbench-lamin evaluate --truth truth.h5ad --prediction mine.h5ad --out metrics.csv
+    """
+
+
+def main() -> NoReturn:
+    """Entry point of the installed command: 0 done, 1 an error that is explained, 2 wrong usage, 130 stopped."""
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        cli(standalone_mode=False)
+    except PerturbenchError as error:
+        click.secho(f"Error: {error}", fg="red", err=True)
+        raise SystemExit(1) from None
+    except click.exceptions.Abort:
+        click.secho("Stopped.", fg="red", err=True)
+        raise SystemExit(130) from None
+    except click.exceptions.Exit as error:
+        raise SystemExit(error.exit_code) from None
+    except click.ClickException as error:
+        error.show()
+        raise SystemExit(error.exit_code) from None
+    except OSError as error:
+        click.secho(f"Error: {error}", fg="red", err=True)
+        raise SystemExit(1) from None
+    raise SystemExit(0)
+
+
+def _stop(*_: object) -> NoReturn:
+    raise KeyboardInterrupt

@@ -1,0 +1,76 @@
+"""What the rooms hand to each other: the names and layout of curated files, splits and metric tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from perturbench_lamin.conditions import ObsKeys
+from perturbench_lamin.errors import InputError
+
+SCHEMA_VERSION = "1"
+UNS_KEY = "perturbench"
+COUNTS_LAYER = "counts"
+
+SPLIT_NAMES = ("train", "val", "test")
+"""A split file has two columns without a header, cell and one of these; empty where a cell is excluded."""
+
+
+@dataclass(frozen=True)
+class CuratedInfo:
+    """What a curated file says of itself in ``uns["perturbench"]``.
+
+    Attributes:
+        dataset: the dataset's name, empty for a file from outside the catalog.
+        keys: which obs columns hold conditions and covariates.
+        parameters: how the file was made: plain JSON values.
+        conditions: the table ``condition, position, token``.
+    """
+
+    dataset: str
+    keys: ObsKeys
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    conditions: pd.DataFrame = field(default_factory=pd.DataFrame, compare=False)
+
+    def to_uns(self) -> dict[str, Any]:
+        """The dictionary that :mod:`anndata` writes under ``uns["perturbench"]``."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "dataset": self.dataset,
+            "perturbation_key": self.keys.perturbation,
+            "covariate_keys": json.dumps(list(self.keys.covariates)),
+            "control": self.keys.control,
+            "delimiter": self.keys.delimiter or "",
+            "parameters": json.dumps(dict(self.parameters), sort_keys=True),
+            "conditions": self.conditions.reset_index(drop=True),
+        }
+
+    @classmethod
+    def from_uns(cls, uns: Mapping[str, Any], *, where: object = "uns") -> CuratedInfo:
+        """Read it back.
+
+        Raises:
+            InputError: the file was not curated by this package, or by a newer schema.
+        """
+        block = uns.get(UNS_KEY)
+        if block is None:
+            raise InputError(
+                f"No uns[{UNS_KEY!r}]: not a curated file",
+                where=where,
+                fix="Make one with `perturbench-lamin preprocess`.",
+            )
+        if str(block["schema_version"]) != SCHEMA_VERSION:
+            raise InputError(
+                f"Curated by schema {block['schema_version']}, this package reads schema {SCHEMA_VERSION}", where=where
+            )
+        keys = ObsKeys(
+            perturbation=str(block["perturbation_key"]),
+            covariates=tuple(json.loads(block["covariate_keys"])),
+            control=str(block["control"]),
+            delimiter=str(block["delimiter"]) or None,
+        )
+        return cls(str(block["dataset"]), keys, json.loads(block["parameters"]), block["conditions"])

@@ -1,0 +1,1 @@
+"""Curation: harmonise, validate, select genes, and write the curated file."""

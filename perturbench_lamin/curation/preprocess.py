@@ -1,0 +1,261 @@
+"""Raw counts to a curated file: check, normalise, choose genes, write, in three passes over the source.
+
+The recipe is PerturBench's (arXiv 2408.10609): genes in at least 10 cells; counts divided by the cell's total and
+multiplied by the median total; natural log1p; the genes kept are highly variable (Seurat v3, by covariate state),
+differentially expressed (Welch's t against the state's controls) or perturbed.
+
+Memory does not grow with the number of values: the source is read by rows, three times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from perturbench_lamin.conditions import ObsKeys, token_table
+from perturbench_lamin.contracts import UNS_KEY, CuratedInfo
+from perturbench_lamin.curation import kernels
+from perturbench_lamin.curation.counts import library_sizes, sum_counts
+from perturbench_lamin.curation.groups import CellGroups, cell_groups
+from perturbench_lamin.curation.lanes import default_threads, run_lanes, split_rows
+from perturbench_lamin.curation.passes import Chunk, count_chunks
+from perturbench_lamin.curation.report import Limits, Note, PreprocessParams, PreprocessReport, note_of
+from perturbench_lamin.curation.selection import Prepared, choose_genes
+from perturbench_lamin.curation.source import CountSource
+from perturbench_lamin.curation.source_h5ad import H5adSource
+from perturbench_lamin.curation.tables import KeptGenes, cell_table, deg_table, gene_table, kept_genes, require_some
+from perturbench_lamin.curation.writer import CuratedWriter, writable
+from perturbench_lamin.errors import InputError, some
+from perturbench_lamin.files import atomic_path
+
+DEGS_KEY = "perturbench_degs"
+"""The table ``covariates…, condition, rank, gene, score`` of differentially expressed genes in ``uns``."""
+
+
+def preprocess(
+    source: CountSource,
+    obs: pd.DataFrame,
+    var: pd.DataFrame,
+    keys: ObsKeys,
+    params: PreprocessParams | None = None,
+    *,
+    out: str | Path,
+    dataset: str = "",
+    selection: np.ndarray | None = None,
+    limits: Limits | None = None,
+    progress: bool = False,
+) -> PreprocessReport:
+    """Make a curated file of raw counts.
+
+    Args:
+        source: the counts.
+        obs: the table of cells, in the source's order. ``ncounts`` and ``ngenes`` are added: total counts and
+            genes detected, over all genes of the source, before any is filtered out. A column of the same
+            name is kept as ``deposited_ncounts`` or ``deposited_ngenes``.
+        var: the table of genes, in the source's order, by symbol.
+        keys: which columns hold conditions and covariates.
+        params: what to keep.
+        out: the file to write (atomically).
+        dataset: the dataset's name, for ``uns["perturbench"]``.
+        selection: a mask of the cells that the choice of variable and responding genes may look at, such as
+            the training cells; None for all. The minimum of cells a gene and the normalisation use all cells.
+        limits: threads, memory and compression; they do not change the result.
+        progress: show progress bars.
+
+    Returns:
+        What was found and done; also in the file's ``uns["perturbench"]``.
+
+    Raises:
+        InputError: the values are not counts, names are not unique, controls are missing, or no gene is left.
+    """
+    params, limits = params or PreprocessParams(), limits or Limits()
+    _require_names(source, obs, var)
+    _require_free(keys)
+    obs, var = writable(obs, "obs"), writable(var, "var")  # now, rather than after three passes
+    groups = cell_groups(obs, keys, selection)
+    tokens = token_table(obs[keys.perturbation].astype(str).unique(), keys)
+    threads = limits.threads or default_threads()
+    sums = sum_counts(source, groups, min_cells=params.min_cells, threads=threads, progress=progress)
+    expressed = sums.gene_cells >= params.min_cells
+    require_some(expressed, f"No gene is expressed in {params.min_cells} cells")
+    totals = library_sizes(source, sums, expressed, threads=threads, progress=progress)
+    target = _target(totals, params.target_sum)
+    ready = Prepared(_places(expressed), _scales(totals, target), threads)
+    choice = choose_genes(source, groups, sums, ready, params, limits, progress=progress)
+    genes = kept_genes(source.var_names, expressed, choice, tokens["token"])
+    notes = (*note_of("normalised", "cells without counts, left as zeros", obs.index[totals == 0]), *choice.notes)
+    report = _report(source, groups, expressed, genes, float(target), notes, obs[keys.perturbation])
+    uns = _uns(
+        CuratedInfo(dataset, keys, _parameters(params, report), tokens), deg_table(groups, keys, genes, choice.tops)
+    )
+    obs, var = cell_table(obs, keys, sums), gene_table(var, genes, sums)
+    with atomic_path(out) as path:
+        _write(source, path, obs, var, uns, genes, ready, limits, progress)
+    return report
+
+
+def preprocess_file(
+    path_in: str | Path,
+    path_out: str | Path,
+    keys: ObsKeys,
+    params: PreprocessParams | None = None,
+    *,
+    layer: str | None = None,
+    dataset: str = "",
+    limits: Limits | None = None,
+    progress: bool = False,
+) -> PreprocessReport:
+    """Make a curated file of an h5ad file: :func:`preprocess` with the file's own tables.
+
+    Args:
+        path_in: an h5ad file with raw counts in ``layers["counts"]`` or ``X``.
+        path_out: the file to write.
+        keys: which columns hold conditions and covariates.
+        params: what to keep.
+        layer: where the counts are; see :class:`H5adSource`.
+        dataset: the dataset's name.
+        limits: threads, memory and compression.
+        progress: show progress bars.
+    """
+    with H5adSource(path_in, layer=layer) as source:
+        return preprocess(
+            source,
+            source.obs,
+            source.var,
+            keys,
+            params,
+            out=path_out,
+            dataset=dataset,
+            limits=limits,
+            progress=progress,
+        )
+
+
+def _write(
+    source: CountSource,
+    path: Path,
+    obs: pd.DataFrame,
+    var: pd.DataFrame,
+    uns: dict[str, Any],
+    genes: KeptGenes,
+    ready: Prepared,
+    limits: Limits,
+    progress: bool,
+) -> None:
+    position = np.full(genes.total, -1, dtype=np.int32)
+    position[genes.columns] = np.arange(len(genes.columns))
+    ready = replace(ready, position=position)
+    sums = np.zeros(len(genes.columns))
+    writer = CuratedWriter(path, limits.compression, ready.threads)
+    try:
+        for chunk in count_chunks(source, "Writing", progress):
+            values, counts, indices, lengths = _subset(chunk, ready)
+            kernels.add_columns(indices, values, sums)
+            writer.append(values, counts, indices, lengths)
+        var["mean_log1p"] = sums / max(len(obs), 1)
+        writer.finish(obs, var, uns)
+    finally:
+        writer.close()
+
+
+def _subset(chunk: Chunk, ready: Prepared) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    lanes = split_rows(np.arange(chunk.rows), chunk.lengths, ready.threads)
+    arrays = (chunk.indptr, chunk.indices, chunk.data)
+    lengths = np.zeros(chunk.rows, dtype=np.int64)
+    run_lanes(lambda lane, rows: kernels.kept_entries(*arrays, rows, ready.position, lengths), lanes)
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    indices, counts = np.empty(starts[-1], dtype=np.int32), np.empty(starts[-1], dtype=np.int32)
+    values = np.empty(starts[-1], dtype=np.float32)
+    scales, genes = ready.scales[chunk.span], ready.genes
+
+    def work(lane: int, rows: np.ndarray) -> None:
+        kernels.write_rows(*arrays, rows, ready.position, genes, scales, starts, indices, counts, values)
+
+    run_lanes(work, lanes)
+    return values, counts, indices, lengths
+
+
+def _target(totals: np.ndarray, asked: float | None) -> np.float32:
+    """What totals are scaled to: scanpy's median over all cells of a CSR matrix, those without counts included."""
+    target = np.float32(asked) if asked is not None else np.median(totals.astype(np.float32))
+    if not target > 0:
+        raise InputError(
+            "The median cell has no counts: there is nothing to scale to",
+            where="normalisation",
+            fix="Remove the empty cells, or give target_sum.",
+        )
+    return np.float32(target)
+
+
+def _scales(totals: np.ndarray, target: np.float32) -> np.ndarray:
+    scales = totals.astype(np.float32) / target
+    scales[totals == 0] = 1
+    return scales
+
+
+def _places(keep: np.ndarray) -> np.ndarray:
+    return np.where(keep, np.cumsum(keep) - 1, -1).astype(np.int32)
+
+
+def _uns(info: CuratedInfo, degs: pd.DataFrame) -> dict[str, Any]:
+    return {UNS_KEY: info.to_uns(), DEGS_KEY: degs, "log1p": {}}
+
+
+def _parameters(params: PreprocessParams, report: PreprocessReport) -> dict[str, Any]:
+    return asdict(params) | {"report": report.to_json()}
+
+
+def _report(
+    source: CountSource,
+    groups: CellGroups,
+    expressed: np.ndarray,
+    genes: KeptGenes,
+    target: float,
+    notes: tuple[Note, ...],
+    conditions: pd.Series,
+) -> PreprocessReport:
+    return PreprocessReport(
+        cells=source.shape[0],
+        states=len(groups.states),
+        conditions=int(conditions.astype(str).nunique()),
+        genes_in=source.shape[1],
+        genes_expressed=int(expressed.sum()),
+        genes_out=len(genes.names),
+        highly_variable=int(genes.highly_variable.sum()),
+        differentially_expressed=int(genes.differentially_expressed.sum()),
+        perturbed=int(genes.perturbed.sum()),
+        target_sum=target,
+        selection_cells=int((groups.group_of_cell >= 0).sum()),
+        notes=notes,
+    )
+
+
+def _require_names(source: CountSource, obs: pd.DataFrame, var: pd.DataFrame) -> None:
+    for names, table, what in ((source.obs_names, obs, "cells"), (source.var_names, var, "genes")):
+        if not names.equals(table.index):
+            raise InputError(
+                f"The table of {what} does not have the source's {what} in the source's order",
+                where=f"{len(table):,} rows, {len(names):,} {what}",
+                fix="Select and rename both alike.",
+            )
+        if not names.is_unique:
+            twice = names[names.duplicated()].unique()
+            raise InputError(
+                f"{len(twice):,} names of {what} occur more than once",
+                where=what,
+                fix=f"Drop them, or rename with make_unique: {some(twice, 3)}.",
+            )
+
+
+def _require_free(keys: ObsKeys) -> None:
+    taken = {"rank", "gene", "score"} & {keys.perturbation, *keys.covariates}
+    if taken:
+        raise InputError(
+            f"The column name {min(taken)!r} is taken by the table of differentially expressed genes",
+            where="obs",
+            fix="Rename the column.",
+        )

@@ -1,0 +1,126 @@
+"""Counts in an h5ad file, read by ranges of rows through h5py: the matrix is never in memory as a whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import anndata as ad
+import h5py
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from perturbench_lamin.contracts import COUNTS_LAYER
+from perturbench_lamin.curation.source import CountSource, MatrixSource, canonical, csr_rows
+from perturbench_lamin.errors import InputError, IntegrityError, nearest
+
+
+class H5adSource(CountSource):
+    """An h5ad file's counts, with its tables of cells and genes.
+
+    CSR and dense matrices stream by rows. A CSC matrix cannot be read by rows: it is read whole and
+    converted once, which needs the memory of two copies of it.
+
+    Args:
+        path: the file.
+        layer: which matrix holds the counts: a layer's name, or ``"X"``. None takes ``layers["counts"]``
+            where there is one and ``X`` otherwise.
+
+    Attributes:
+        obs: the table of cells.
+        var: the table of genes.
+        matrix_path: the matrix that is read, such as ``layers/counts``.
+
+    Raises:
+        InputError: no such file, layer or matrix.
+        IntegrityError: the file is not readable as HDF5.
+    """
+
+    def __init__(self, path: str | Path, *, layer: str | None = None) -> None:
+        self.path = Path(path)
+        self._file = _open(self.path)
+        self.matrix_path = _matrix_path(self._file, self.path, layer)
+        self.obs, self.var = (self._table(name) for name in ("obs", "var"))
+        self.obs_names, self.var_names = self.obs.index, self.var.index
+        self._read = self._reader()
+
+    def read_rows(self, start: int, stop: int) -> sparse.csr_matrix:
+        """Rows ``start`` to ``stop``, from disk."""
+        return self._read(start, stop)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> H5adSource:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _table(self, name: str) -> pd.DataFrame:
+        table = ad.io.read_elem(self._file[name])
+        table.index = table.index.astype(str)
+        return table
+
+    def _reader(self) -> Any:
+        matrix = self._file[self.matrix_path]
+        kind = "array" if isinstance(matrix, h5py.Dataset) else _text(matrix.attrs.get("encoding-type", "unknown"))
+        shape = tuple(matrix.shape if kind == "array" else (int(n) for n in matrix.attrs["shape"]))
+        if shape != self.shape:
+            raise IntegrityError(f"{self.matrix_path} has shape {shape}, obs and var say {self.shape}", where=self.path)
+        self.entries = int(np.prod(shape)) if kind == "array" else int(matrix["data"].shape[0])
+        if kind == "array":
+            return lambda start, stop: canonical(sparse.csr_matrix(matrix[start:stop]))
+        if kind == "csc_matrix":
+            return MatrixSource(ad.io.read_elem(matrix), self.obs_names, self.var_names).read_rows
+        if kind != "csr_matrix":
+            raise InputError(
+                f"{self.matrix_path} is a {kind!r}, not a CSR, CSC or dense matrix",
+                where=self.path,
+                fix="Rewrite the file with anndata: read_h5ad(path).write_h5ad(new_path).",
+            )
+        return self._csr_reader(matrix)
+
+    def _csr_reader(self, matrix: h5py.Group) -> Any:
+        indptr, indices, data = matrix["indptr"][:].astype(np.int64), matrix["indices"], matrix["data"]
+        if len(indptr) != self.shape[0] + 1 or (np.diff(indptr) < 0).any() or indptr[-1] != data.shape[0]:
+            raise IntegrityError(f"The row pointers of {self.matrix_path} are inconsistent", where=self.path)
+
+        def read(start: int, stop: int) -> sparse.csr_matrix:
+            low, high = int(indptr[start]), int(indptr[stop])
+            return csr_rows(data[low:high], indices[low:high], indptr[start : stop + 1] - low, self.shape[1])
+
+        return read
+
+
+def _open(path: Path) -> h5py.File:
+    if not path.exists():
+        raise InputError("No such file", where=path, fix="Check the path.")
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise IntegrityError(f"Not readable as HDF5: {error}", where=path, fix="Fetch or write it again.") from error
+
+
+def _matrix_path(file: h5py.File, path: Path, layer: str | None) -> str:
+    layers = list(file["layers"]) if "layers" in file else []
+    if layer is None:
+        layer = COUNTS_LAYER if COUNTS_LAYER in layers else "X"
+    if layer == "X":
+        if "X" not in file:
+            raise InputError(
+                "The file has no matrix X", where=path, fix=f"Name a layer: {', '.join(layers) or 'none'}."
+            )
+        return "X"
+    if layer not in layers:
+        raise InputError(f"No layer {layer!r}", where=path, fix=nearest(layer, ["X", *layers]))
+    return f"layers/{layer}"
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)

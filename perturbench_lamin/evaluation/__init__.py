@@ -1,0 +1,1 @@
+"""From predictions to metrics: sufficient statistics, metric registry, ranks, profiles, report, leaderboard."""

@@ -1,0 +1,140 @@
+"""Leaderboards: long tables of metrics, of several runs, as mean ± standard deviation over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from perturbench_lamin.errors import InputError, nearest
+from perturbench_lamin.evaluation.registry import get_metric
+
+BOARD = ("dataset", "task", "split", "profile")
+"""What makes results comparable: only models that share these (those that the table has) stand on one board."""
+
+RUN = "seed"
+
+
+def leaderboard(table: pd.DataFrame) -> pd.DataFrame:
+    """Summarise runs.
+
+    A run's score is its mean over conditions (micro average, undefined values left out); a model's is the
+    mean of its runs' scores, with their sample standard deviation (ddof 1).
+
+    Args:
+        table: ``model``, ``metric``, ``value``, and any of ``dataset``, ``task``, ``split``, ``profile``,
+            ``seed``; other columns (covariates, condition) tell the values of a run apart.
+
+    Returns:
+        Sorted by board, metric and model: the board's columns, ``metric``, ``model``, ``mean``, ``sd`` (NaN for
+        one run), ``n_seeds``, ``n_values`` and ``n_nan`` over all runs, and ``place`` (1 is best, by the
+        metric's direction; equal means share the better place; no place for a model whose mean is undefined).
+
+    Raises:
+        InputError: a column is missing, a metric is unknown, or values of a run occur twice.
+    """
+    _require_columns(table)
+    group = [*_board(table), "metric", "model"]
+    runs = table.groupby([*group, *_present(table, [RUN])], observed=True)["value"].agg(["mean", "size", "count"])
+    over_runs = runs.groupby(group, observed=True)
+    board = pd.DataFrame(
+        {
+            "mean": over_runs["mean"].mean(),
+            "sd": over_runs["mean"].std(ddof=1),
+            "n_seeds": over_runs["mean"].count(),
+            "n_values": over_runs["size"].sum(),
+            "n_nan": over_runs["size"].sum() - over_runs["count"].sum(),
+        }
+    ).reset_index()
+    signed = board["mean"].where(~board["metric"].map(_higher_is_better), -board["mean"])
+    places = signed.groupby([board[name] for name in [*_board(table), "metric"]], observed=True).rank(method="min")
+    return board.assign(place=places.astype("Int64"))
+
+
+def order_models(board: pd.DataFrame, metric: str) -> list[str]:
+    """The models, best first by their mean place in one metric over all boards; equal ones by name.
+
+    Raises:
+        InputError: the board has no such metric.
+    """
+    rows = board[board["metric"] == metric]
+    if rows.empty:
+        raise InputError(
+            f"The leaderboard has no metric {metric!r}", where="metric", fix=nearest(metric, board["metric"].unique())
+        )
+    places = rows.groupby("model", observed=True)["place"].mean().sort_index()
+    rest = sorted(set(board["model"]) - set(places.index))
+    return [*map(str, places.sort_values(kind="stable").index), *rest]
+
+
+def to_text(board: pd.DataFrame, metrics: Sequence[str] | None = None, sort_by: str | None = None) -> pd.DataFrame:
+    """One row per board and model, one column per metric with ``mean ± sd`` to read.
+
+    Args:
+        board: from :func:`leaderboard`.
+        metrics: which, in this order; all where None.
+        sort_by: the metric to order models by; the first where None.
+    """
+    chosen = list(metrics) if metrics is not None else sorted(board["metric"].unique())
+    models = order_models(board, sort_by or chosen[0])
+    keys = [*_board(board), "model"]
+    rows = board[board["metric"].isin(chosen)]
+    cells = rows.assign(text=[_cell(*values) for values in rows[["mean", "sd", "n_seeds"]].itertuples(index=False)])
+    wide = cells.set_index([*keys, "metric"])["text"].unstack("metric").reindex(columns=chosen).reset_index()
+    wide["model"] = pd.Categorical(wide["model"], models)
+    wide = wide.sort_values(keys, kind="stable").astype({"model": str}).fillna("")
+    return wide.rename_axis(columns=None).reset_index(drop=True)
+
+
+def to_markdown(board: pd.DataFrame, metrics: Sequence[str] | None = None, sort_by: str | None = None) -> str:
+    """:func:`to_text` as a Markdown table, with the best model of each board and metric in bold.
+
+    The header's arrows say which direction is better.
+    """
+    text = to_text(board, metrics, sort_by)
+    keys = [*_board(board), "model"]
+    best = {tuple(map(str, row)) for row in board[board["place"] == 1][[*keys, "metric"]].itertuples(index=False)}
+    shown = [name for name in text.columns if name not in keys]
+    head = [*keys, *(f"{name} {'↑' if _higher_is_better(name) else '↓'}" for name in shown)]
+    lines = [head, ["---"] * len(head)]
+    for _, row in text.iterrows():
+        key = tuple(str(row[name]) for name in keys)
+        lines.append([*key, *(f"**{row[name]}**" if (*key, name) in best else row[name] for name in shown)])
+    return "\n".join("| " + " | ".join(_escaped(cell) for cell in line) + " |" for line in lines) + "\n"
+
+
+def _require_columns(table: pd.DataFrame) -> None:
+    for name in ("model", "metric", "value"):
+        if name not in table.columns:
+            raise InputError(f"No column {name!r}", where="metrics table", fix=nearest(name, table.columns))
+    for metric in table["metric"].unique():
+        get_metric(str(metric))
+    repeated = table.duplicated([name for name in table.columns if name != "value"])
+    if repeated.any():
+        raise InputError(
+            f"{int(repeated.sum()):,} values occur twice for the same run, condition and metric",
+            where="metrics table",
+            fix=f"Tell the runs apart by a column {RUN!r}, or remove the repetitions.",
+        )
+
+
+def _board(table: pd.DataFrame) -> list[str]:
+    return _present(table, BOARD)
+
+
+def _present(table: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    return [name for name in names if name in table.columns]
+
+
+def _higher_is_better(metric: str) -> bool:
+    return get_metric(metric).higher_is_better
+
+
+def _cell(mean: float, sd: float, n_seeds: int) -> str:
+    if n_seeds == 0:
+        return "undefined"
+    return f"{mean:.4g}" if pd.isna(sd) else f"{mean:.4g} ± {sd:.2g}"
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("|", "\\|")

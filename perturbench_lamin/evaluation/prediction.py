@@ -1,0 +1,70 @@
+"""A prediction: one model's cells, or one mean row a condition, brought to the truth's pairs and genes."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass
+
+import numpy as np
+
+from perturbench_lamin.conditions import ObsKeys
+from perturbench_lamin.evaluation import notes
+from perturbench_lamin.evaluation.aggregate import Moments, aggregate
+from perturbench_lamin.evaluation.cells import Source, open_cells
+from perturbench_lamin.evaluation.groups import Groups, Pair, group_cells
+from perturbench_lamin.evaluation.notes import Note
+from perturbench_lamin.evaluation.pca import project_cells
+from perturbench_lamin.evaluation.truth import Truth
+from perturbench_lamin.evaluation.validate import ScaleWatch, gene_order, require_predicted, require_prediction_obs
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Statistics of a model's predicted cells.
+
+    Attributes:
+        model: the model's name.
+        pairs: the pairs to score, sorted: those of the truth that are predicted.
+        moments: a row per pair, genes in the truth's order.
+        cells: each pair's cells in the truth's PCA space; None unless asked for.
+        notes: what was left out.
+    """
+
+    model: str
+    pairs: tuple[Pair, ...]
+    moments: Moments
+    cells: list[np.ndarray] | None
+    notes: tuple[Note, ...]
+
+
+def load_prediction(
+    source: Source, model: str, truth: Truth, keys: ObsKeys, needs: Set[str], *, allow_missing: bool = False
+) -> Prediction:
+    """Read a model's prediction. Controls that come with it are ignored: the truth's alone count.
+
+    Raises:
+        InputError: other genes than the truth's, conditions of the truth without a prediction (unless
+            ``allow_missing``), counts instead of log1p, NaN or infinite values.
+    """
+    with open_cells(source, model) as cells:
+        require_prediction_obs(cells, keys)
+        order = gene_order(truth.genes, cells)
+        groups, watch = group_cells(cells.obs, keys), ScaleWatch()
+        require_predicted(truth.groups, groups, keys, cells.where, allow_missing=allow_missing)
+        pairs = tuple(sorted(set(truth.groups.perturbed) & set(groups.perturbed)))
+        codes = _codes(groups, pairs)
+        moments = aggregate(cells, codes, len(pairs), variances="variances" in needs, inspect=watch.see)
+        watch.require_log1p(cells.where, counts_only=True)
+        projected = None
+        if truth.basis is not None and "cells" in needs:
+            projected = project_cells(cells, truth.basis, order, codes, len(pairs))
+    moments = moments.take(np.arange(len(pairs)), order)
+    found = (*notes.of_groups(model, truth.groups, groups), *notes.of_means(model, pairs, moments, watch))
+    return Prediction(model, pairs, moments, projected, found)
+
+
+def _codes(groups: Groups, pairs: tuple[Pair, ...]) -> np.ndarray:
+    """Each cell's index into ``pairs``, −1 for controls and for conditions that are not scored."""
+    position = {pair: code for code, pair in enumerate(pairs)}
+    renamed = np.array([position.get(pair, -1) for pair in groups.pairs], dtype=np.int64)
+    return renamed[groups.codes]

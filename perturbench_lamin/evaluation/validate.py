@@ -1,0 +1,154 @@
+"""Checks of what comes in, so that the inside can trust it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from perturbench_lamin.conditions import ObsKeys, require_controls_per_state, require_obs
+from perturbench_lamin.errors import InputError, some
+from perturbench_lamin.evaluation.cells import Cells
+from perturbench_lamin.evaluation.groups import Groups, Pair
+
+COUNT_LIMIT = 15.0
+"""Integers above it are counts: log1p of a count is an integer for 0 alone."""
+
+LOG_LIMIT = 20.0
+"""No log1p expression is above it: exp(20) is half a billion."""
+
+PREFIX = 1 << 20
+"""Values of a block that are tested for being integers."""
+
+TABLE_COLUMNS = ("model", "metric", "value")
+
+
+class ScaleWatch:
+    """Sees the blocks of a matrix go by and remembers the scale of their values."""
+
+    def __init__(self) -> None:
+        self.highest = 0.0
+        self.integers = True
+
+    def see(self, block: Any) -> None:
+        """Look at a block, sparse or dense."""
+        values = block.data if sparse.issparse(block) else block.ravel()
+        if values.size:
+            self.highest = max(self.highest, float(values.max()))
+            self.integers &= bool(np.all(values[:PREFIX] == np.rint(values[:PREFIX])))
+
+    @property
+    def is_counts(self) -> bool:
+        """Whether the values are counts."""
+        return self.integers and self.highest > COUNT_LIMIT
+
+    @property
+    def is_unlogged(self) -> bool:
+        """Whether some value is too high for log1p expression."""
+        return self.highest > LOG_LIMIT
+
+    def require_log1p(self, where: object, *, counts_only: bool = False) -> None:
+        """Raise InputError where the values are counts or (unless ``counts_only``) otherwise too high."""
+        if self.is_counts or (self.is_unlogged and not counts_only):
+            kind = "integer counts" if self.is_counts else "not logarithms"
+            raise InputError(
+                f"X must be log1p expression, but its values look like {kind} (highest: {self.highest:,.6g})",
+                where=where,
+                fix="Put log1p of the normalised counts into X, on the same scale for truth and prediction.",
+            )
+
+
+def require_keys(keys: ObsKeys) -> None:
+    """Check that the columns of the results would have distinct names.
+
+    Raises:
+        InputError: an obs column is named as a column of the results, or twice.
+    """
+    columns = [*TABLE_COLUMNS, keys.perturbation, *keys.covariates]
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise InputError(
+            f"Two columns of the results would be named {some(twice)}", where="keys", fix="Rename the obs column."
+        )
+
+
+def require_truth(cells: Cells, keys: ObsKeys) -> None:
+    """Check the annotation of the true cells.
+
+    Raises:
+        InputError: see :func:`~perturbench_lamin.conditions.require_obs`; or a covariate state has no control
+            cells; or there are only controls.
+    """
+    require_obs(cells.obs, keys, where=cells.where)
+    distinct = cells.obs[[*keys.covariates, keys.perturbation]].drop_duplicates()
+    require_controls_per_state(distinct, keys, where=cells.where)
+    if (distinct[keys.perturbation].astype(str) == keys.control).all():
+        raise InputError("There are only control cells", where=cells.where, fix="Add the perturbed cells to score.")
+
+
+def require_prediction_obs(cells: Cells, keys: ObsKeys) -> None:
+    """Check the annotation of predicted cells; their names may repeat and mean nothing.
+
+    Raises:
+        InputError: a column is unknown or has missing values.
+    """
+    require_obs(cells.obs.reset_index(drop=True), keys, where=cells.where, controls=False)
+
+
+def gene_order(genes: pd.Index, cells: Cells) -> np.ndarray:
+    """For each of ``genes``, its column in ``cells``.
+
+    Raises:
+        InputError: the two have not the same genes.
+    """
+    missing, extra = genes.difference(cells.genes), cells.genes.difference(genes)
+    if len(missing) or len(extra):
+        lists = [f"missing: {some(missing)}"] * bool(len(missing)) + [f"not in the truth: {some(extra)}"] * bool(
+            len(extra)
+        )
+        raise InputError(
+            f"The genes are not those of the truth: {len(missing):,} are missing, {len(extra):,} are not in the truth",
+            where=f"{cells.where}, var_names",
+            fix=f"Predict the {len(genes):,} genes of the truth ({'; '.join(lists)}). Their order does not matter.",
+        )
+    return np.asarray(cells.genes.get_indexer(genes))
+
+
+def require_predicted(truth: Groups, predicted: Groups, keys: ObsKeys, where: object, *, allow_missing: bool) -> None:
+    """Check that all pairs of the truth are predicted; with ``allow_missing``, that any is.
+
+    Raises:
+        InputError: some are not; the message names them, and covariate values that the truth has not.
+    """
+    known = set(predicted.perturbed)
+    missing = [pair for pair in truth.perturbed if pair not in known]
+    if not missing or (allow_missing and len(missing) < len(truth.perturbed)):
+        return
+    raise InputError(
+        f"No prediction for {len(missing):,} of the {len(truth.perturbed):,} conditions of the truth: "
+        f"{some(map(pair_name, missing))}",
+        where=where,
+        fix="Predict them, or allow missing ones." + _unknown_values(truth, predicted, keys),
+    )
+
+
+def pair_name(pair: Pair) -> str:
+    """A pair for a message: ``K562/KLF1``."""
+    return "/".join((*pair[0], pair[1]))
+
+
+def _unknown_values(truth: Groups, predicted: Groups, keys: ObsKeys) -> str:
+    parts: Sequence[str] = [
+        f" Column {name!r} has values that the truth has not ({some(unknown, 4)}; the truth: {some(known, 4)})."
+        for position, name in enumerate(keys.covariates)
+        if (unknown := sorted(_values(predicted, position) - _values(truth, position)))
+        and (known := sorted(_values(truth, position)))
+    ]
+    return "".join(parts)
+
+
+def _values(groups: Groups, position: int) -> set[str]:
+    return {state[position] for state, _ in groups.pairs}

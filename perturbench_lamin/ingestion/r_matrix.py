@@ -1,0 +1,71 @@
+"""R's sparse matrices as SciPy's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from perturbench_lamin.errors import IntegrityError
+from perturbench_lamin.ingestion.r_objects import RObject
+
+CHUNK = 1 << 22
+
+
+@dataclass(frozen=True)
+class CellsByGenes:
+    """A count matrix turned to cells × genes.
+
+    Attributes:
+        matrix: CSR, cells × genes; float32 where that holds every value exactly, float64 otherwise.
+        cells: the cells' names; empty where the matrix has none.
+        genes: the genes' names; empty where the matrix has none.
+    """
+
+    matrix: sp.csr_matrix
+    cells: list[str]
+    genes: list[str]
+
+
+def from_dgc_matrix(obj: RObject) -> CellsByGenes:
+    """Make cells × genes CSR of a ``dgCMatrix``, genes × cells.
+
+    The compressed columns of a matrix are the compressed rows of its transpose, so that the indices are used
+    as they are; only the values are converted, 8 bytes to 4.
+
+    Raises:
+        IntegrityError: a slot is missing, or the arrays contradict each other.
+    """
+    arrays = {name: obj.slot(name).value for name in ("i", "p", "x", "Dim") if obj.slot(name) is not None}
+    missing = {"i", "p", "x", "Dim"} - arrays.keys()
+    if missing:
+        raise IntegrityError(
+            f"A dgCMatrix without {', '.join(sorted(missing))}", fix="The file is corrupt: fetch it again."
+        )
+    genes, cells = (int(n) for n in arrays["Dim"])
+    try:
+        matrix = sp.csr_matrix((exact_float32(arrays["x"]), arrays["i"], arrays["p"]), shape=(cells, genes), copy=False)
+        matrix.check_format(full_check=True)
+    except ValueError as error:
+        raise IntegrityError(f"A dgCMatrix whose arrays contradict each other: {error}") from error
+    dim_names = obj.slot("Dimnames")
+    names = dim_names.value if dim_names is not None else [None, None]
+    return CellsByGenes(matrix, cells=_strings(names[1]), genes=_strings(names[0]))
+
+
+def exact_float32(values: npt.NDArray[np.float64]) -> npt.NDArray[np.floating]:
+    """The values as float32 where none changes by it, else as they are."""
+    small = np.empty(values.shape, dtype=np.float32)
+    for start in range(0, len(values), CHUNK):
+        part = slice(start, start + CHUNK)
+        with np.errstate(over="ignore"):
+            small[part] = values[part]
+        if not np.array_equal(small[part], values[part]):
+            return values
+    return small
+
+
+def _strings(names: RObject | None) -> list[str]:
+    return [str(name) for name in names.value] if names is not None else []

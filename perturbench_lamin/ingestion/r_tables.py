@@ -1,0 +1,86 @@
+"""R's tables, Bioconductor's ``DFrame`` and base R's ``data.frame``, as pandas tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from perturbench_lamin.errors import InputError, IntegrityError
+from perturbench_lamin.ingestion.r_objects import NA_INTEGER, RObject
+
+TABLE_CLASSES = ("DFrame", "DataFrame", "data.frame")
+
+
+def to_table(obj: RObject | None, *, where: object = None) -> pd.DataFrame:
+    """Make a pandas table of an R table.
+
+    Factors become categories (in R's order of levels), missing values pandas' own. The index is R's row names,
+    or 0, 1, … where it has none. Columns that are no vectors (tables and matrices within a table) have no
+    place in a table of cells; their names stand in ``attrs["left_out"]``.
+
+    Raises:
+        InputError: the object is no table.
+        IntegrityError: a column has another length than the table.
+    """
+    if obj is None or obj.r_class not in TABLE_CLASSES:
+        raise InputError(f"Expected a table, not {obj.r_class if obj else 'NULL'}", where=where)
+    rows = _row_names(obj)
+    columns: dict[str, Any] = {}
+    left_out: list[str] = []
+    for name, column in _columns(obj):
+        convert = CONVERSIONS.get(getattr(column, "kind", ""))
+        if convert is None or column.slot("dim") is not None:
+            left_out.append(name)
+            continue
+        columns[name] = _factor(column) if column.slot("levels") is not None else convert(column.value)
+        if len(columns[name]) != len(rows):
+            raise IntegrityError(
+                f"Column {name!r} has {len(columns[name]):,} values for {len(rows):,} rows", where=where
+            )
+    table = pd.DataFrame(columns, index=rows)
+    table.attrs["left_out"] = left_out
+    return table
+
+
+def _columns(obj: RObject) -> list[tuple[str, Any]]:
+    holder = obj.slot("listData") if obj.kind == "S4" else obj
+    return list(zip(holder.names, holder.value, strict=True)) if holder is not None and holder.value else []
+
+
+def _row_names(obj: RObject) -> pd.Index:
+    names = obj.slot("rownames") if obj.kind == "S4" else obj.slot("row.names")
+    if names is not None and names.kind == "character":
+        return pd.Index(names.value, dtype=object)
+    if obj.kind == "S4":
+        return pd.RangeIndex(int(obj.slot("nrows").value[0]))
+    values = np.asarray(names.value) if names is not None else np.zeros(0)
+    is_compact = len(values) == 2 and values[0] == NA_INTEGER  # R's short form of 1, …, n
+    return pd.RangeIndex(abs(int(values[1])) if is_compact else len(values))
+
+
+def _factor(column: RObject) -> pd.Categorical:
+    codes: Any = np.where(column.value == NA_INTEGER, 0, column.value) - 1
+    levels = column.slot("levels").value
+    return pd.Categorical.from_codes(codes, categories=levels, ordered=column.r_class == "ordered")
+
+
+def _integers(values: np.ndarray) -> Any:
+    missing = values == NA_INTEGER
+    return pd.arrays.IntegerArray(values, missing) if missing.any() else values
+
+
+def _logicals(values: np.ndarray) -> Any:
+    missing = values == NA_INTEGER
+    truth = values == 1
+    return pd.arrays.BooleanArray(truth, missing) if missing.any() else truth
+
+
+CONVERSIONS: dict[str, Callable[[Any], Any]] = {
+    "integer": _integers,
+    "logical": _logicals,
+    "double": np.asarray,
+    "character": lambda values: np.array(values, dtype=object),
+}

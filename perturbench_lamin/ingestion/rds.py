@@ -1,0 +1,124 @@
+"""Read RDS files, R's files of one object, without R and without running anything in them."""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import gzip
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+from perturbench_lamin.errors import InputError, IntegrityError, PerturbenchError
+from perturbench_lamin.ingestion.byte_source import ByteSource
+from perturbench_lamin.ingestion.r_reader import Constructors, RReader
+
+COMPRESSIONS: dict[bytes, Callable[[Any], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ": lzma.open,
+}
+LONGEST_NAME = 64
+MOST_LAYERS = 3
+"""A deposit may compress what ``saveRDS`` had compressed already."""
+
+BYTE_ORDERS: dict[bytes, Literal[">", "<"]] = {b"X\n": ">", b"B\n": "<"}
+NONSENSE = (AttributeError, LookupError, MemoryError, OverflowError, TypeError, ValueError)
+"""What a flipped byte in an uncompressed file leads to."""
+
+DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError)
+
+
+def read_rds(path: str | Path, constructors: Constructors | None = None) -> Any:
+    """Read the object in an RDS file.
+
+    Args:
+        path: the file; gzip, bzip2 and xz are recognised by their content, whatever the name.
+        constructors: for some R classes, a function that makes something (smaller) of the object at once.
+
+    Returns:
+        The object as a tree of :class:`~perturbench_lamin.ingestion.r_objects.RObject`.
+
+    Raises:
+        InputError: the file is not an RDS, or one of text.
+        IntegrityError: it is truncated or corrupt.
+    """
+    path = Path(path)
+    with _decompressed(path) as stream, _damage_named(path):
+        source = _open(stream, path)
+        encoding = _read_header(source, path)
+        obj = _read_object(RReader(source, constructors or {}, encoding, where=path), path)
+        left = source.remaining()  # to the end, so that the compression's own checksum is compared
+    if left:
+        raise IntegrityError(f"{left:,} bytes follow the object", where=path, fix="It is corrupt: fetch it again.")
+    return obj
+
+
+def _read_object(reader: RReader, path: Path) -> Any:
+    try:
+        return reader.item()
+    except PerturbenchError:
+        raise
+    except RecursionError as error:
+        raise InputError("The object is nested too deeply", where=path) from error
+    except NONSENSE as error:
+        raise IntegrityError(
+            f"The objects contradict each other ({type(error).__name__}: {error})",
+            where=path,
+            fix="The file is corrupt, or was not written by R: fetch it again.",
+        ) from error
+
+
+@contextmanager
+def _decompressed(path: Path) -> Iterator[BinaryIO]:
+    with ExitStack() as stack:
+        stream: Any = stack.enter_context(path.open("rb"))
+        for _ in range(MOST_LAYERS):
+            with _damage_named(path):
+                start = stream.read(6)
+                stream.seek(0)
+            wrap = next((wrap for magic, wrap in COMPRESSIONS.items() if start.startswith(magic)), None)
+            if wrap is None:
+                break
+            stream = stack.enter_context(wrap(stream))
+        yield stream
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except DAMAGE as error:
+        raise IntegrityError(
+            f"Truncated or corrupt compressed file: {error}", where=path, fix="Fetch it again."
+        ) from error
+
+
+def _open(stream: BinaryIO, path: Path) -> ByteSource:
+    start = stream.read(2)
+    if start not in BYTE_ORDERS:
+        rest = start + stream.read(3)
+        kinds = {b"RD": "an RData file of save()", b"A\n": "an RDS of text"}
+        kind = kinds.get(start, f"not an RDS file: it begins with {rest!r}")
+        raise InputError(f"This is {kind}", where=path, fix="In R, write one object with saveRDS(object, file).")
+    return ByteSource(stream, BYTE_ORDERS[start], where=path)
+
+
+def _read_header(source: ByteSource, path: Path) -> str:
+    """Check the version of the format and return the encoding of strings that do not say theirs."""
+    version, _writer, _oldest_reader = source.integer(), source.integer(), source.integer()
+    if version not in (2, 3):
+        raise InputError(
+            f"Version {version} of R's serialisation format is unknown", where=path, fix="Versions 2 and 3 are read."
+        )
+    if version == 2:
+        return "utf-8"
+    length = source.integer()
+    name = source.take(length).decode("ascii", "replace") if 0 < length <= LONGEST_NAME else ""
+    try:
+        return codecs.lookup(name).name
+    except (LookupError, ValueError) as error:
+        raise IntegrityError(f"The encoding {name!r} is unknown", where=path, fix="The file may be corrupt.") from error

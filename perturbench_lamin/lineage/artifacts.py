@@ -1,0 +1,93 @@
+"""Save and load artifacts so that every file has a run, a description and features."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lamindb as ln
+from lamindb_setup.core.hashing import hash_file
+
+from perturbench_lamin.errors import InputError, IntegrityError, nearest
+from perturbench_lamin.lineage.features import annotate
+
+
+def save(
+    path: str | Path, key: str, description: str, *, features: Mapping[str, Any] | None = None, kind: str = "dataset"
+) -> ln.Artifact:
+    """Register a file under ``key`` as an output of the current run.
+
+    The same content under the same key is the same artifact: the run is then recorded as having re-created it.
+    (LaminDB alone would also fold equal files under *different* keys into one, and lose the second key.)
+
+    Args:
+        path: the file.
+        key: its place in the instance, from :mod:`perturbench_lamin.lineage.keys`.
+        description: one plain sentence.
+        features: values to annotate a new artifact with, see :data:`~perturbench_lamin.lineage.features.FEATURES`.
+        kind: LaminDB's kind: ``dataset`` or ``model``.
+    """
+    path = Path(path)
+    digest = hash_file(path)[1]
+    known = ln.Artifact.filter(key=key, hash=digest).order_by("-created_at").first()
+    if known is not None and known.path.exists():
+        if ln.context.run is not None and known.run_id != ln.context.run.id:
+            known.recreating_runs.add(ln.context.run)
+        return known
+    artifact = ln.Artifact(path, key=key, description=description, kind=kind, skip_hash_lookup=True).save()
+    annotate(artifact, features or {})
+    return artifact
+
+
+def get(key_or_uid: str) -> ln.Artifact:
+    """The artifact of that uid, or the latest version of that key; ``*`` in a key stands for any one folder or name.
+
+    Raises:
+        InputError: there is none; the nearest keys are named.
+    """
+    if "*" in key_or_uid:
+        pattern = re.escape(key_or_uid).replace(r"\*", "[^/]+")
+        found = ln.Artifact.filter(key__regex=f"^{pattern}$", is_latest=True).order_by("-created_at").first()
+    elif "/" in key_or_uid:
+        found = ln.Artifact.filter(key=key_or_uid, is_latest=True).order_by("-created_at").first()
+    else:
+        found = ln.Artifact.filter(uid__startswith=key_or_uid).order_by("-created_at").first()
+    if found is None:
+        keys = ln.Artifact.filter(key__isnull=False).values_list("key", flat=True).distinct()
+        raise InputError(f"No artifact {key_or_uid!r}", where=_slug(), fix=nearest(key_or_uid, keys))
+    return found
+
+
+def latest_keys(folder: str) -> list[str]:
+    """The keys in a folder of the instance, sorted."""
+    return sorted(set(ln.Artifact.filter(key__startswith=folder, is_latest=True).values_list("key", flat=True)))
+
+
+def load(key_or_uid: str) -> Path:
+    """The local file of an artifact, recorded as an input of the current run.
+
+    Raises:
+        InputError: no such artifact.
+        IntegrityError: its file is gone, or is not what was registered.
+    """
+    artifact = get(key_or_uid)
+    if not artifact.path.exists():
+        raise IntegrityError(
+            f"The file of artifact {artifact.key} ({artifact.uid}) is gone",
+            where=artifact.path,
+            fix="Restore it, or run the step that makes it again with --force.",
+        )
+    path = Path(artifact.cache())
+    if artifact.hash and hash_file(path)[1] != artifact.hash:
+        raise IntegrityError(
+            f"The file of artifact {artifact.key} ({artifact.uid}) was altered since it was registered",
+            where=path,
+            fix="Restore it, or run the step that makes it again with --force.",
+        )
+    return path
+
+
+def _slug() -> str:
+    return str(ln.setup.settings.instance.slug)

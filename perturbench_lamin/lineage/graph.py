@@ -1,0 +1,139 @@
+"""How an artifact came about: its runs and artifacts, back to the raw files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from perturbench_lamin.lineage import keys
+
+if TYPE_CHECKING:
+    import lamindb as ln
+
+
+@dataclass(frozen=True)
+class ArtifactNode:
+    """An artifact in a lineage graph."""
+
+    uid: str
+    key: str
+    description: str
+    size: int
+
+
+@dataclass(frozen=True)
+class RunNode:
+    """A run in a lineage graph.
+
+    Attributes:
+        uid: LaminDB's.
+        transform: key of the notebook.
+        transform_uid: of that version of the notebook.
+        status: LaminDB's word, such as ``completed``.
+        started: when it began.
+        seconds: how long it took; None where it did not end.
+        params: as the notebook recorded them.
+        has_source: whether the notebook's source is kept.
+        environment: uid of the artifact with the installed packages; empty where there is none.
+        report: uid of the executed notebook's page; empty where there is none.
+        inputs: uids of the artifacts it read.
+        outputs: uids of the artifacts it made.
+        recreated: uids of the artifacts it made again with the same content.
+    """
+
+    uid: str
+    transform: str
+    transform_uid: str
+    status: str
+    started: datetime
+    seconds: float | None
+    params: Mapping[str, Any]
+    has_source: bool
+    environment: str
+    report: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    recreated: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LineageGraph:
+    """Runs and artifacts by uid; runs stand in the order in which they must have happened."""
+
+    runs: Mapping[str, RunNode] = field(default_factory=dict)
+    artifacts: Mapping[str, ArtifactNode] = field(default_factory=dict)
+
+
+def ancestry(artifact: ln.Artifact) -> LineageGraph:
+    """Everything that led to ``artifact``: the runs that made it and its inputs, back to the first.
+
+    Of an artifact that several runs made with the same content, the run that made it first counts.
+    """
+    runs: dict[str, RunNode] = {}
+    artifacts: dict[str, ArtifactNode] = {}
+
+    def visit(found: ln.Artifact) -> None:
+        if found.uid in artifacts:
+            return
+        artifacts[found.uid] = ArtifactNode(found.uid, found.key or "", found.description or "", found.size or 0)
+        run = found.run
+        if run is None or run.uid in runs or run.transform.key == keys.CHAIN_TRANSFORM:
+            return
+        inputs = list(run.input_artifacts.all())
+        for earlier in inputs:
+            visit(earlier)
+        runs[run.uid] = _run_node(run, inputs)
+
+    visit(artifact)
+    return LineageGraph(runs, artifacts)
+
+
+def describe(graph: LineageGraph) -> str:
+    """The graph as text: one paragraph a run, what it read and what it made."""
+    return "\n\n".join(_paragraph(run, graph.artifacts) for run in graph.runs.values())
+
+
+def _run_node(run: ln.Run, inputs: list[ln.Artifact]) -> RunNode:
+    return RunNode(
+        uid=run.uid,
+        transform=run.transform.key,
+        transform_uid=run.transform.uid,
+        status=run.status,
+        started=run.started_at,
+        seconds=(run.finished_at - run.started_at).total_seconds() if run.finished_at else None,
+        params=run.params or {},
+        has_source=bool(run.transform.source_code),
+        environment=run.environment.uid if run.environment else "",
+        report=run.report.uid if run.report else "",
+        inputs=tuple(artifact.uid for artifact in inputs),
+        outputs=tuple(artifact.uid for artifact in run.output_artifacts.all() if artifact.key),
+        recreated=tuple(artifact.uid for artifact in run.recreated_artifacts.all() if artifact.key),
+    )
+
+
+def _paragraph(run: RunNode, artifacts: Mapping[str, ArtifactNode]) -> str:
+    took = "did not end" if run.seconds is None else f"{run.seconds:.0f} s"
+    kept = [
+        name
+        for name, there in (("source", run.has_source), ("environment", run.environment), ("report", run.report))
+        if there
+    ]
+    lines = [
+        f"{run.transform}  run {run.uid}  {run.status}, {run.started:%Y-%m-%d %H:%M} UTC, {took}",
+        f"    parameters  {', '.join(f'{name}={value!r}' for name, value in run.params.items()) or 'none'}",
+        f"    kept        {', '.join(kept) or 'nothing'}",
+    ]
+    for word, uids in (("read", run.inputs), ("made", run.outputs)):
+        shown = [artifacts[uid] for uid in uids if uid in artifacts]
+        lines += [f"    {word:10s}  {node.key}  ({node.uid}, {_size(node.size)})" for node in shown]
+    return "\n".join(lines)
+
+
+def _size(n_bytes: float) -> str:
+    for unit in ("B", "KB", "MB"):
+        if n_bytes < 1000:
+            return f"{n_bytes:.0f} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:.1f} GB"

@@ -1,0 +1,124 @@
+"""What each stage of the chain registers: its key, its description and its features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from perturbench_lamin.files import sha256
+from perturbench_lamin.lineage import artifacts, keys
+from perturbench_lamin.lineage.features import annotate
+
+if TYPE_CHECKING:
+    import lamindb as ln
+    import pandas as pd
+
+    from perturbench_lamin.catalog.dataset import Dataset, RawFile
+    from perturbench_lamin.curation.report import PreprocessReport
+
+
+def save_raw(path: Path, dataset: Dataset, raw_file: RawFile, *, simulated: bool) -> ln.Artifact:
+    """Register a deposited file, byte for byte, with its origin."""
+    what = "SIMULATED stand-in for the deposited file" if simulated else "Deposited file"
+    return artifacts.save(
+        path,
+        keys.raw(dataset.name, raw_file.name),
+        f"{what} {raw_file.name} of {dataset.citation}",
+        features={
+            "dataset": dataset.name,
+            "origin_url": raw_file.url,
+            "sha256": sha256(path),
+            "licence": dataset.licence,
+            "citation": f"{dataset.citation}: {dataset.title}. doi:{dataset.doi}",
+            "simulated": simulated,
+        },
+    )
+
+
+def save_curated(path: Path, dataset: str, report: PreprocessReport, *, made_from: Sequence[str]) -> ln.Artifact:
+    """Register a curated AnnData.
+
+    Args:
+        path: the file.
+        dataset: its name.
+        report: what preprocessing found.
+        made_from: keys or uids of the raw artifacts; if one is simulated, so is this.
+    """
+    simulated = any(is_simulated(key) for key in made_from)
+    return artifacts.save(
+        path,
+        keys.curated(dataset),
+        f"{'SIMULATED ' if simulated else ''}{dataset}, curated: {report.cells:,} cells × {report.genes_out:,} genes, "
+        f"{report.conditions:,} conditions in {report.states:,} covariate states",
+        features={
+            "dataset": dataset,
+            "simulated": simulated,
+            "n_cells": report.cells,
+            "n_genes": report.genes_out,
+            "n_conditions": report.conditions,
+        },
+    )
+
+
+def save_split(path: Path, split: pd.Series, dataset: str, task: str, seed: int) -> ln.Artifact:
+    """Register a frozen split, with how many cells each part has."""
+    cells = split.value_counts()
+    counts = {part: int(cells.get(part, 0)) for part in ("train", "val", "test")}
+    shown = ", ".join(f"{part} {count:,}" for part, count in counts.items())
+    return artifacts.save(
+        path,
+        keys.split(dataset, task),
+        f"Split of {dataset} for {task}, seed {seed}: {shown} cells",
+        features={
+            "dataset": dataset,
+            "task": task,
+            "split_seed": seed,
+            "excluded_cells": int(cells.get("", 0)),
+            **{f"{part}_cells": count for part, count in counts.items()},
+        },
+    )
+
+
+def save_prediction(path: Path, dataset: str, task: str, model: str, seed: int) -> ln.Artifact:
+    """Register predictions of the test split."""
+    return artifacts.save(
+        path,
+        keys.prediction(dataset, task, model, seed),
+        f"Test split of {dataset} {task} as predicted by {model}, seed {seed}",
+        features={"dataset": dataset, "task": task, "model": model, "seed": seed},
+    )
+
+
+def save_metrics(path: Path, table: pd.DataFrame, dataset: str, task: str, model: str, seed: int) -> ln.Artifact:
+    """Register a long metrics table; the means over conditions become features of it and of the run."""
+    import lamindb as ln
+
+    means = {str(name): float(value) for name, value in table.groupby("metric")["value"].mean().items()}
+    defined = {name: value for name, value in means.items() if value == value}
+    about = {"dataset": dataset, "task": task, "model": model, "seed": seed}
+    artifact = artifacts.save(
+        path,
+        keys.metrics(dataset, task, model, seed),
+        f"Metrics of {model}, seed {seed}, on the test split of {dataset} {task}",
+        features={**about, **defined},
+    )
+    if ln.context.run is not None:
+        annotate(ln.context.run, defined)
+    return artifact
+
+
+def save_leaderboard(metrics: Path, board: Path, dataset: str, task: str) -> tuple[ln.Artifact, ln.Artifact]:
+    """Register the metrics of all models in one table, and the leaderboard made of it."""
+    about: dict[str, Any] = {"dataset": dataset, "task": task}
+    table = artifacts.save(
+        metrics, keys.all_metrics(dataset, task), f"Metrics of all models on {dataset} {task}", features=about
+    )
+    return table, artifacts.save(
+        board, keys.leaderboard(dataset, task), f"Leaderboard of {dataset} {task}", features=about
+    )
+
+
+def is_simulated(key_or_uid: str) -> bool:
+    """Whether an artifact is marked as simulated."""
+    return bool(artifacts.get(key_or_uid).features.get_values().get("simulated", False))

@@ -1,0 +1,29 @@
+"""The executed notebook as a self-contained HTML page, attached to its run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lamindb as ln
+
+from perturbench_lamin.files import write_text
+
+
+def render(notebook: Path) -> Path:
+    """Write ``notebook`` as one HTML page beside it, without scripts from other servers."""
+    import nbformat
+    from nbconvert import HTMLExporter
+
+    exporter = HTMLExporter(exclude_input_prompt=True, exclude_output_prompt=True, embed_images=True)
+    exporter.mathjax_url = exporter.require_js_url = exporter.jquery_url = exporter.mermaid_js_url = ""
+    page, _ = exporter.from_notebook_node(nbformat.read(notebook, as_version=4))
+    return write_text(notebook.with_suffix(".html"), page)
+
+
+def attach(run: ln.Run, page: Path) -> None:
+    """Make ``page`` the report of ``run``."""
+    artifact = ln.Artifact(
+        page, description=f"Report of run {run.uid}", kind="__lamindb_run__", run=False, skip_hash_lookup=True
+    ).save()
+    run.report = artifact
+    run.save()

@@ -1,0 +1,1 @@
+"""Curated file and split to batches: vocabulary, samplers, dense gathering, counterfactual batches."""

@@ -1,0 +1,142 @@
+"""One split's cells: where their expression is, what was done to them, and which controls match them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from perturbench_lamin.conditions import covariate_states
+from perturbench_lamin.errors import InputError, some
+from perturbench_lamin.loading.curated import CuratedData
+from perturbench_lamin.loading.vocabulary import State, Vocabulary, condition_tokens
+
+
+@dataclass(frozen=True)
+class ControlGroups:
+    """The control cells of each covariate state, as one list of rows with a slice for each state.
+
+    Attributes:
+        rows: rows of the expression matrix, state after state, ascending within a state.
+        starts: where each state's slice starts (states).
+        counts: how many controls each state has (states).
+    """
+
+    rows: np.ndarray
+    starts: np.ndarray
+    counts: np.ndarray
+
+    def of(self, state: int) -> np.ndarray:
+        """The control rows of one state (its place in the split's ``states``)."""
+        return self.rows[self.starts[state] : self.starts[state] + self.counts[state]]
+
+    def draw(self, states: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """For each given state one of its control rows, uniformly and with replacement."""
+        return self.rows[self.starts[states] + rng.integers(0, self.counts[states])]
+
+
+@dataclass(frozen=True)
+class SplitData:
+    """The cells of one split. The expression matrix is the whole file's, shared by all splits, never copied.
+
+    Attributes:
+        name: "train", "val" or "test".
+        X: expression of all cells of the file, canonical CSR of float32.
+        rows: the split's rows of ``X`` (cells).
+        condition: each cell's place in ``conditions`` (cells).
+        state: each cell's place in ``states`` (cells).
+        is_control: whether a cell is a control (cells).
+        conditions: the split's conditions, sorted.
+        states: the split's covariate states, sorted.
+        perturbations: multi-hot tokens of each condition (conditions × tokens, float32).
+        covariates: one-hot covariates of each state (states × n_covariates, float32).
+        condition_ids: each condition's id in the vocabulary, -1 where training lacks it (conditions).
+        state_ids: each state's id in the vocabulary, -1 where training lacks that combination (states).
+        controls: the split's control cells of each state.
+    """
+
+    name: str
+    X: sparse.csr_matrix
+    rows: np.ndarray
+    condition: np.ndarray
+    state: np.ndarray
+    is_control: np.ndarray
+    conditions: tuple[str, ...]
+    states: tuple[State, ...]
+    perturbations: np.ndarray
+    covariates: np.ndarray
+    condition_ids: np.ndarray
+    state_ids: np.ndarray
+    controls: ControlGroups
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @classmethod
+    def build(cls, data: CuratedData, labels: np.ndarray, name: str, vocabulary: Vocabulary) -> SplitData:
+        """The cells labelled ``name``, encoded by a vocabulary.
+
+        Raises:
+            InputError: the split has no cells, or cells of tokens or covariate values that training lacks.
+        """
+        rows = np.flatnonzero(labels == name)
+        where = f"{data.source}, {name} cells"
+        if not len(rows):
+            raise InputError(f"The split has no {name} cells", where=where, fix="Use a split that has some.")
+        obs, keys = data.obs.iloc[rows], data.info.keys
+        vocabulary.require_known(obs, data.info, where=where)
+        condition, conditions = _codes(obs[keys.perturbation].astype(str))
+        state, states = _codes(covariate_states(obs, keys.covariates))
+        is_control = np.array([label == keys.control for label in conditions], dtype=bool)[condition]
+        return cls(
+            name=name,
+            X=data.X,
+            rows=rows,
+            condition=condition,
+            state=state,
+            is_control=is_control,
+            conditions=conditions,
+            states=states,
+            perturbations=vocabulary.encode_perturbations(condition_tokens(conditions, data.info).values()),
+            covariates=vocabulary.encode_states(states),
+            condition_ids=_ids(conditions, tuple(vocabulary.conditions)),
+            state_ids=_ids(states, vocabulary.states),
+            controls=_control_groups(rows, state, is_control, len(states)),
+        )
+
+    def require_controls(self) -> None:
+        """Check that every state with perturbed cells has control cells in this split.
+
+        Raises:
+            InputError: some states have none; the message names them and counts their cells.
+        """
+        perturbed = np.bincount(self.state[~self.is_control], minlength=len(self.states))
+        bare = np.flatnonzero((perturbed > 0) & (self.controls.counts == 0))
+        if len(bare):
+            raise InputError(
+                f"{int(perturbed[bare].sum()):,} perturbed cells have no control of their covariate state",
+                where=f"{self.name} cells",
+                fix=f"Split so that these states have controls: {some('/'.join(self.states[i]) for i in bare)}.",
+            )
+
+
+def _codes(values: pd.Series) -> tuple[np.ndarray, tuple]:
+    codes, unique = pd.factorize(values.to_numpy(dtype=object), sort=False)
+    order = sorted(range(len(unique)), key=lambda place: unique[place])
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    return rank[codes], tuple(unique[place] for place in order)
+
+
+def _ids(names: Sequence, known: Sequence) -> np.ndarray:
+    place = {name: index for index, name in enumerate(known)}
+    return np.array([place.get(name, -1) for name in names], dtype=np.int64)
+
+
+def _control_groups(rows: np.ndarray, state: np.ndarray, is_control: np.ndarray, n_states: int) -> ControlGroups:
+    order = np.argsort(state[is_control], kind="stable")
+    counts = np.bincount(state[is_control], minlength=n_states)
+    return ControlGroups(rows[is_control][order], np.cumsum(counts) - counts, counts)

@@ -1,0 +1,1 @@
+"""The zoo: one file a model, one registry, one contract, published hyperparameters as data."""

@@ -1,0 +1,117 @@
+"""The contract of every model of the zoo."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any, ClassVar
+
+import torch
+from lightning import LightningModule
+from torch import Tensor
+
+from perturbench_lamin.loading.batches import Batch
+from perturbench_lamin.loading.vocabulary import Vocabulary
+from perturbench_lamin.models.hyperparameters import GradientHyperparameters, Hyperparameters
+
+CHECKPOINT_KEY = "perturbench_lamin"
+CHECKPOINT_SCHEMA = "1"
+
+
+class PerturbationModel(LightningModule):
+    """Predicts cells under a perturbation from control cells; one subclass a model.
+
+    A subclass defines :meth:`predict`; this class trains it on the mean squared error and says in the
+    checkpoint, in plain values, what is needed to rebuild the model and where its data came from.
+
+    Args:
+        hyperparameters: of the subclass's ``hyperparameters_type``.
+        vocabulary: what the training cells contain.
+
+    Attributes:
+        name: the name in the registry.
+        hyperparameters_type: the dataclass of its hyperparameters.
+        train_sampling: how training batches are sampled.
+        val_sampling: how validation batches are sampled: the same for all, so that ``val_loss`` compares.
+        epochs: how many epochs a fit takes where that is fixed, else None.
+        provenance: what data it was trained on; strings.
+    """
+
+    name: ClassVar[str]
+    hyperparameters_type: ClassVar[type[Hyperparameters]]
+    train_sampling: ClassVar[str] = "control_matched"
+    val_sampling: ClassVar[str] = "control_matched"
+    epochs: ClassVar[int | None] = None
+
+    def __init__(self, hyperparameters: Hyperparameters, vocabulary: Vocabulary) -> None:
+        super().__init__()
+        self.hyperparameters, self.vocabulary = hyperparameters, vocabulary
+        self.provenance: Mapping[str, str] = {}
+        self.save_hyperparameters({"model": self.name, **asdict(hyperparameters)})
+
+    def predict(self, batch: Batch) -> Tensor:
+        """The predicted cells.
+
+        Args:
+            batch: at least one cell.
+
+        Returns:
+            cells × genes in log1p space, one row for each row of ``batch.controls``.
+        """
+        raise NotImplementedError
+
+    def forward(self, batch: Batch) -> Tensor:
+        """The same as :meth:`predict`."""
+        return self.predict(batch)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """The mean of (predicted − observed)² over all cells and genes of the batch; a scalar."""
+        return torch.nn.functional.mse_loss(self.predict(batch), batch.target)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
+        """The loss of one training batch."""
+        loss = self.loss(batch)
+        self._log_mean("train_loss", loss, batch)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of one validation batch."""
+        loss = self.loss(batch)
+        self._log_mean("val_loss", loss, batch)
+        return loss
+
+    def configure_optimizers(self) -> Any:
+        """Adam, and a learning rate divided by 5 after 15 epochs without a better ``val_loss``."""
+        settings = self.hyperparameters
+        assert isinstance(settings, GradientHyperparameters)
+        optimizer = torch.optim.Adam(self.parameters(), lr=settings.lr, weight_decay=settings.wd)
+        scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode="min", factor=0.2, patience=15)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "monitor": "val_loss"}}
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """Do nothing: :meth:`on_train_epoch_end` steps the scheduler, before checkpoints are written.
+
+        Lightning steps it after them, so that a resumed training would miss a step.
+        """
+
+    def on_train_epoch_end(self) -> None:
+        """Step the learning rate's scheduler."""
+        scheduler: Any = self.lr_schedulers()
+        if scheduler is not None and "val_loss" in self.trainer.callback_metrics:
+            scheduler.step(self.trainer.callback_metrics["val_loss"])
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what rebuilds the model, in plain values."""
+        checkpoint[CHECKPOINT_KEY] = {
+            "schema": CHECKPOINT_SCHEMA,
+            "version": version("perturbench-lamin"),
+            "model": self.name,
+            "hyperparameters": asdict(self.hyperparameters),
+            "vocabulary": self.vocabulary.to_dict(),
+            "provenance": dict(self.provenance),
+        }
+
+    def _log_mean(self, name: str, value: Tensor, batch: Batch) -> None:
+        # Weighted by cells: without batch_size a small last batch would count as much as a full one.
+        self.log(name, value, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch))

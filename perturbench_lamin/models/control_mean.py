@@ -1,0 +1,28 @@
+"""The no-change baseline."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from perturbench_lamin.loading.batches import Batch
+from perturbench_lamin.models.closed_form import Centroids, ClosedForm
+
+
+class ControlMean(ClosedForm):
+    """No change: μ̂ = μ_c, the mean of the training controls of the covariate state.
+
+    The key baseline of Ahlmann-Eltze, Huber & Anders, Nature Methods 2025. In a state that training lacks: the
+    mean of the states' control means. With ``base="cells"`` the prediction is the control cell itself.
+    """
+
+    name: ClassVar[str] = "control_mean"
+
+    def solve(self, centroids: Centroids) -> None:
+        """There is nothing beside the control mean."""
+
+    def shift(self, batch: Batch) -> Tensor:
+        """Zero."""
+        return torch.zeros_like(batch.controls)

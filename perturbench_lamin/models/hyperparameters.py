@@ -1,0 +1,74 @@
+"""Hyperparameters: frozen dataclasses, checked by name and type."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+from perturbench_lamin.errors import InputError, nearest
+
+H = TypeVar("H", bound="Hyperparameters")
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """What every model's hyperparameters derive from."""
+
+
+@dataclass(frozen=True)
+class GradientHyperparameters(Hyperparameters):
+    """Hyperparameters of a model that gradient descent fits.
+
+    Attributes:
+        lr: Adam's learning rate.
+        wd: Adam's weight decay, coupled (added to the gradient).
+    """
+
+    lr: float = 1e-3
+    wd: float = 1e-5
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            _check_range(item.name, getattr(self, item.name))
+
+
+def parse(kind: type[H], values: Mapping[str, Any], *, where: str) -> H:
+    """Hyperparameters of a kind from a mapping.
+
+    Raises:
+        InputError: a name is unknown, a value has another type than the default, or is out of range.
+    """
+    known = {item.name: item.default for item in fields(kind)}
+    for name, value in values.items():
+        if name not in known:
+            raise InputError(f"Unknown hyperparameter {name!r}", where=where, fix=nearest(name, known))
+        if not _fits(value, known[name]):
+            raise InputError(
+                f"{name} is {value!r}, not a {type(known[name]).__name__}",
+                where=where,
+                fix=f"The default is {known[name]!r}.",
+            )
+    # An integer given for a real number becomes one, so that the checkpoint says the same either way.
+    return kind(**{k: float(v) if type(known[k]) is float else v for k, v in values.items()})
+
+
+def _fits(value: Any, default: Any) -> bool:
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(value, bool) and isinstance(default, bool)
+    if isinstance(default, float):
+        return isinstance(value, (int, float))
+    return isinstance(value, type(default))
+
+
+def _check_range(name: str, value: Any) -> None:
+    if isinstance(value, bool | str):
+        return
+    good, words = {
+        "dropout": (0 <= value < 1, "at least 0 and less than 1"),
+        "wd": (0 <= value < math.inf, "at least 0"),
+        "n_layers": (value >= 0, "at least 0"),
+    }.get(name, (0 < value < math.inf, "more than 0"))
+    if not good:
+        raise InputError(f"{name} is {value}", where="hyperparameters", fix=f"Give {words}.")

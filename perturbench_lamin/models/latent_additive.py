@@ -1,0 +1,70 @@
+"""The latent additive model of PerturBench."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from perturbench_lamin.loading.batches import Batch
+from perturbench_lamin.loading.vocabulary import Vocabulary
+from perturbench_lamin.models.base import PerturbationModel
+from perturbench_lamin.models.hyperparameters import GradientHyperparameters, Hyperparameters
+from perturbench_lamin.models.mlp import mlp
+
+
+@dataclass(frozen=True)
+class LatentAdditiveHyperparameters(GradientHyperparameters):
+    """Hyperparameters of :class:`LatentAdditive`; the three perceptrons share depth, width and dropout.
+
+    Attributes:
+        n_layers: nonlinear blocks of each perceptron (generation v1, see :func:`~.mlp.mlp`).
+        encoder_width: hidden width.
+        latent_dim: width of the latent space.
+        dropout: probability of dropping a hidden unit.
+        inject_covariates_encoder: whether the control encoder sees the covariates.
+        inject_covariates_decoder: whether the decoder sees them.
+        softplus_output: whether softplus makes the prediction positive.
+    """
+
+    lr: float = 6.72e-5
+    wd: float = 7.90e-9
+    n_layers: int = 3
+    encoder_width: int = 3072
+    latent_dim: int = 160
+    dropout: float = 0.1
+    inject_covariates_encoder: bool = True
+    inject_covariates_decoder: bool = True
+    softplus_output: bool = True
+
+
+class LatentAdditive(PerturbationModel):
+    """z = MLP([x_control; c]) + MLP(p), x̂ = softplus(MLP([z; c])) (PerturBench, arXiv 2408.10609)."""
+
+    name: ClassVar[str] = "latent_additive"
+    hyperparameters_type: ClassVar[type[Hyperparameters]] = LatentAdditiveHyperparameters
+
+    def __init__(self, hyperparameters: LatentAdditiveHyperparameters, vocabulary: Vocabulary) -> None:
+        super().__init__(hyperparameters, vocabulary)
+        self.settings = settings = hyperparameters
+        genes, latent, covariates = len(vocabulary.genes), settings.latent_dim, vocabulary.n_covariates
+        self.control_encoder = self._mlp(genes + covariates * settings.inject_covariates_encoder, latent)
+        self.perturbation_encoder = self._mlp(len(vocabulary.perturbations), latent)
+        self.decoder = self._mlp(latent + covariates * settings.inject_covariates_decoder, genes)
+
+    def predict(self, batch: Batch) -> Tensor:
+        """Encode the control, add the code of the perturbation, decode."""
+        cells = _join(batch.controls, batch.covariates, self.settings.inject_covariates_encoder)
+        latent = self.control_encoder(cells) + self.perturbation_encoder(batch.perturbations)
+        decoded = self.decoder(_join(latent, batch.covariates, self.settings.inject_covariates_decoder))
+        return nn.functional.softplus(decoded) if self.settings.softplus_output else decoded
+
+    def _mlp(self, n_in: int, n_out: int) -> nn.Sequential:
+        settings = self.settings
+        return mlp(n_in, settings.encoder_width, n_out, settings.n_layers, dropout=settings.dropout)
+
+
+def _join(values: Tensor, covariates: Tensor, inject: bool) -> Tensor:
+    return torch.cat([values, covariates], dim=1) if inject else values

@@ -1,0 +1,1 @@
+"""Simulated deposits in the real deposits' layouts, with the truth beside them."""

@@ -1,0 +1,79 @@
+"""What a split holds: cells and conditions by covariate state, and the pairs it leaves out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from perturbench_lamin.conditions import ObsKeys, require_obs
+from perturbench_lamin.contracts import SPLIT_NAMES
+from perturbench_lamin.errors import InputError
+from perturbench_lamin.splitting.cells import Cells, Codes
+
+EXCLUDED = "excluded"
+
+
+def split_summary(obs: pd.DataFrame, split: pd.Series, keys: ObsKeys) -> pd.DataFrame:
+    """Count cells and conditions per covariate state and split.
+
+    Args:
+        obs: the table of cells.
+        split: (cells,) "train", "val", "test" or "", in the order of ``obs``.
+        keys: its columns.
+
+    Returns:
+        One row per covariate state and split (``excluded`` for ""), zeros included, with the covariate columns,
+        ``split``, ``cells``, ``control_cells`` and ``conditions`` (the control not counted).
+
+    Raises:
+        InputError: a column is unknown, or the table and the split do not have the same cells in the same order.
+    """
+    require_obs(obs, keys, controls=False)
+    cells = Cells.from_obs(obs, keys)
+    counts = _cells_by_pair(cells, split)
+    controls = np.array([condition == keys.control for condition, _ in cells.pairs])
+    state_of_pair = np.array([cells.states.index(state) for _, state in cells.pairs])
+    rows = []
+    for position, state in enumerate(cells.states):
+        here = state_of_pair == position
+        for column, part in enumerate((*SPLIT_NAMES, EXCLUDED)):
+            conditions = np.count_nonzero(counts[here & ~controls, column])
+            rows.append((*state, part, counts[here, column].sum(), counts[here & controls, column].sum(), conditions))
+    return pd.DataFrame(rows, columns=[*keys.covariates, "split", "cells", "control_cells", "conditions"])
+
+
+def excluded_pairs(obs: pd.DataFrame, split: pd.Series, keys: ObsKeys) -> pd.DataFrame:
+    """Name the pairs with excluded cells: those downsampled away and those discarded for want of a second one.
+
+    Args:
+        obs: the table of cells.
+        split: (cells,) "train", "val", "test" or "", in the order of ``obs``.
+        keys: its columns.
+
+    Returns:
+        One row per covariate state and condition, with the covariate columns, ``condition`` and ``cells``.
+
+    Raises:
+        InputError: a column is unknown, or the table and the split do not have the same cells in the same order.
+    """
+    require_obs(obs, keys, controls=False)
+    cells = Cells.from_obs(obs, keys)
+    excluded = _cells_by_pair(cells, split)[:, -1].tolist()
+    rows = [(*state, condition, n) for (condition, state), n in zip(cells.pairs, excluded, strict=True) if n]
+    return pd.DataFrame(sorted(rows), columns=[*keys.covariates, "condition", "cells"])
+
+
+def _cells_by_pair(cells: Cells, split: pd.Series) -> Codes:
+    """(pairs, 4) how many cells of each pair are in train, val and test, and how many in none."""
+    if not split.index.equals(cells.names):
+        raise InputError(
+            "The split and the table do not have the same cells in the same order",
+            where="split",
+            fix="Read the split with read_split(path, obs.index).",
+        )
+    parts = pd.Categorical(split, categories=[*SPLIT_NAMES, ""]).codes
+    if (parts < 0).any():
+        raise InputError(f"Unknown split {split[parts < 0].iloc[0]!r}", where="split", fix="Read it with read_split.")
+    width = len(SPLIT_NAMES) + 1
+    joint = cells.pair_codes * width + parts
+    return np.bincount(joint, minlength=len(cells.pairs) * width).reshape(-1, width).astype(np.int64)

@@ -1,0 +1,81 @@
+"""What decides a training, apart from its data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from perturbench_lamin.errors import InputError, nearest
+
+PRECISIONS = ("32-true", "16-mixed", "bf16-mixed", "64-true")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The configuration of one training.
+
+    Attributes:
+        model: a name of the registry.
+        hyperparameters: the model's hyperparameters other than the defaults.
+        seed: seed of initial weights, order of cells, control draws and dropout.
+        max_epochs: epochs at most; a closed-form baseline takes one whatever this says.
+        min_epochs: epochs at least, however ``val_loss`` goes.
+        batch_size: cells in a batch.
+        patience: epochs without a better ``val_loss`` before it stops.
+        precision: a Lightning precision; the published runs used ``16-mixed`` on a GPU.
+        accelerator: ``auto``, ``cpu``, ``gpu``, …; one device is used.
+    """
+
+    model: str
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 245
+    max_epochs: int = 500
+    min_epochs: int = 5
+    batch_size: int = 4000
+    patience: int = 50
+    precision: str = "32-true"
+    accelerator: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise InputError(
+                f"Unknown precision {self.precision!r}", where="config", fix=nearest(self.precision, PRECISIONS)
+            )
+        for name, least in {"seed": 0, "max_epochs": 1, "min_epochs": 0, "batch_size": 1, "patience": 1}.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise InputError(
+                    f"{name} is {value!r}", where="config", fix=f"Give a whole number of at least {least}."
+                )
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> TrainConfig:
+        """A configuration from plain values, such as a parsed file.
+
+        Raises:
+            InputError: an entry is unknown or has a wrong value.
+        """
+        known = [item.name for item in fields(cls)]
+        for name in plain:
+            if name not in known:
+                raise InputError(f"Unknown entry {name!r}", where="config", fix=nearest(name, known))
+        if "model" not in plain:
+            raise InputError("No model is named", where="config", fix="Add the entry model.")
+        return cls(**plain)
+
+    @classmethod
+    def from_published(cls, model: str, dataset: str, variant: str | None = None, **changes: Any) -> TrainConfig:
+        """The published best configuration of a model on a dataset, with ``changes`` to other fields.
+
+        Raises:
+            InputError: nothing is published for them, or a change is unknown.
+        """
+        from perturbench_lamin.models.published import published
+
+        best = published(model, dataset, variant)
+        return cls.from_dict({"model": model, "hyperparameters": best.hyperparameters, **best.training, **changes})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**asdict(self), "hyperparameters": dict(self.hyperparameters)}

@@ -1,0 +1,182 @@
+"""Predict the cells of a split from its own controls, with a trained model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import torch
+
+from perturbench_lamin.contracts import SPLIT_NAMES, CuratedInfo
+from perturbench_lamin.errors import InputError, nearest
+from perturbench_lamin.files import atomic_path
+from perturbench_lamin.loading.counterfactuals import Counterfactuals, Group
+from perturbench_lamin.loading.curated import CuratedData, read_curated, split_labels
+from perturbench_lamin.loading.dataset import SplitData
+from perturbench_lamin.models.base import PerturbationModel
+from perturbench_lamin.training.checkpoint import CheckpointInfo, load_model
+from perturbench_lamin.training.prediction_file import write_prediction
+
+KINDS = ("cells", "mean")
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """How to predict.
+
+    Attributes:
+        kind: ``cells`` for predicted cells, ``mean`` for their mean, one row for each (state, condition).
+        max_control_cells: control cells of each covariate state at most.
+        seed: seed of the choice of controls.
+        batch_size: cells in a batch.
+        include_control: whether the control condition is predicted too.
+        accelerator: ``auto``, ``cpu`` or ``cuda``.
+    """
+
+    kind: str = "cells"
+    max_control_cells: int = 1000
+    seed: int = 0
+    batch_size: int = 4000
+    include_control: bool = False
+    accelerator: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise InputError(f"Unknown kind {self.kind!r}", where="predict", fix=nearest(self.kind, KINDS))
+
+    @property
+    def device(self) -> torch.device:
+        """Where to compute."""
+        names = {"auto": "cuda" if torch.cuda.is_available() else "cpu", "gpu": "cuda"}
+        return torch.device(names.get(self.accelerator, self.accelerator))
+
+
+def predict(
+    checkpoint: str | Path,
+    curated_path: str | Path,
+    split: pd.Series,
+    which: str = "test",
+    out: str | Path | None = None,
+    *,
+    config: PredictConfig | None = None,
+    provenance: Mapping[str, str] | None = None,
+) -> ad.AnnData | Path:
+    """Predict every (covariate state, condition) of a split.
+
+    Each is predicted from up to ``max_control_cells`` control cells of the same split and state, the same ones
+    for all conditions of the state.
+
+    Args:
+        checkpoint: a checkpoint of :func:`~perturbench_lamin.training.fit.fit`.
+        curated_path: a curated h5ad file with the genes of the training.
+        split: cell → "train", "val", "test" or "" (excluded).
+        which: the split to predict.
+        out: an h5ad file to write, a piece at a time; None to return everything in memory.
+        config: how to predict.
+        provenance: further strings for ``uns["prediction"]``.
+
+    Returns:
+        The prediction: ``X`` float32 log1p in the order of the checkpoint's genes; ``obs`` the condition, the
+        covariates, and ``control_cell`` (``cells``) or ``n_cells`` (``mean``); ``uns["prediction"]`` what it
+        was made of. The path where ``out`` is given.
+
+    Raises:
+        InputError: the genes differ, the split has conditions or covariate values that training lacked, or a
+            state has no controls.
+    """
+    config = config or PredictConfig()
+    if which not in SPLIT_NAMES:
+        raise InputError(f"Unknown split {which!r}", where="which", fix=nearest(which, SPLIT_NAMES))
+    model, info = load_model(checkpoint)
+    data = read_curated(curated_path)
+    info.require_genes(data.genes, where=data.source)
+    data = in_order_of(data, info.vocabulary.genes)
+    cells = SplitData.build(data, split_labels(split, data), which, info.vocabulary)
+    task = _Prediction(
+        model.to(config.device),
+        Counterfactuals(cells, config.max_control_cells, config.seed, config.batch_size, config.include_control),
+        config,
+    )
+    obs, uns = task.obs(data), _uns(info, data.info, which, config, provenance or {})
+    var = pd.DataFrame(index=pd.Index(info.vocabulary.genes, name="gene"))
+    if out is None:
+        return ad.AnnData(np.concatenate(list(task.pieces())), obs=obs, var=var, uns=uns)
+    with atomic_path(out) as temporary:
+        write_prediction(temporary, obs, var, uns, task.pieces())
+    return Path(out)
+
+
+def in_order_of(data: CuratedData, genes: tuple[str, ...]) -> CuratedData:
+    """The data with its columns in another order of the same genes."""
+    if data.genes == genes:
+        return data
+    place = {gene: column for column, gene in enumerate(data.genes)}
+    X = data.X[:, [place[gene] for gene in genes]]
+    X.sort_indices()
+    return replace(data, X=X, genes=genes)
+
+
+@dataclass(frozen=True)
+class _Prediction:
+    """One prediction: which groups, and their rows block by block."""
+
+    model: PerturbationModel
+    counterfactuals: Counterfactuals
+    config: PredictConfig
+
+    def pieces(self) -> Iterator[np.ndarray]:
+        """Blocks of rows of the prediction, in the order of :meth:`obs`."""
+        for group in self.counterfactuals.groups():
+            if self.config.kind == "mean":
+                total = sum(block.sum(0, dtype=np.float64) for block in self._cells(group))
+                yield (total / len(group)).astype(np.float32)[None]
+            else:
+                yield from self._cells(group)
+
+    def obs(self, data: CuratedData) -> pd.DataFrame:
+        """The table of the predicted rows."""
+        groups = self.counterfactuals.groups()
+        sizes = [1] * len(groups) if self.config.kind == "mean" else [len(group) for group in groups]
+        keys = data.info.keys
+        columns: dict[str, Any] = {keys.perturbation: _repeated([group.condition for group in groups], sizes)}
+        for place, key in enumerate(keys.covariates):
+            columns[key] = _repeated([group.state[place] for group in groups], sizes)
+        if self.config.kind == "mean":
+            columns["n_cells"] = np.array([len(group) for group in groups])
+        else:
+            columns["control_cell"] = data.obs.index[np.concatenate([group.rows for group in groups])].astype(str)
+        names = pd.Index([f"prediction_{number}" for number in range(sum(sizes))], name="cell")
+        return pd.DataFrame(columns, index=names)
+
+    @torch.inference_mode()
+    def _cells(self, group: Group) -> Iterator[np.ndarray]:
+        for batch in self.counterfactuals.batches(group):
+            predicted = self.model.predict(batch.to(self.config.device))
+            yield predicted.to("cpu", torch.float32).numpy()
+
+
+def _repeated(values: list[str], sizes: list[int]) -> pd.Categorical:
+    return pd.Categorical(np.repeat(np.array(values, dtype=object), sizes), categories=sorted(set(values)))
+
+
+def _uns(
+    info: CheckpointInfo, curated: CuratedInfo, which: str, config: PredictConfig, provenance: Mapping[str, str]
+) -> dict[str, Any]:
+    block = {
+        "model": info.model,
+        "hyperparameters": json.dumps(dict(info.hyperparameters), sort_keys=True),
+        "trained_on": json.dumps(dict(info.provenance), sort_keys=True),
+        "version": info.version,
+        "dataset": curated.dataset,
+        "split": which,
+        "kind": config.kind,
+        "max_control_cells": config.max_control_cells,
+        "seed": config.seed,
+    }
+    return {"prediction": block | dict(provenance)}

@@ -1,0 +1,49 @@
+"""Named training configurations: a quick one for any machine, and the published ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from perturbench_lamin.errors import InputError, nearest
+from perturbench_lamin.models.registry import model_class
+from perturbench_lamin.training.config import TrainConfig
+
+PRESETS = ("quick", "published")
+
+QUICK_TRAINING: Mapping[str, Any] = MappingProxyType({"max_epochs": 60, "batch_size": 256, "patience": 10})
+QUICK_HYPERPARAMETERS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "linear": {"lr": 5e-3, "wd": 1e-8, "inject_covariates": False},
+        "latent_additive": {"n_layers": 1, "encoder_width": 256, "latent_dim": 64, "lr": 1e-3, "wd": 1e-8},
+        "decoder_only": {"n_layers": 1, "encoder_width": 256, "lr": 1e-3, "wd": 1e-8},
+    }
+)
+
+
+def training_config(model: str, dataset: str, preset: str, **changes: Any) -> TrainConfig:
+    """The configuration of a model by a preset's name.
+
+    ``quick`` has small networks and few epochs: minutes on a laptop, not the published numbers. ``published``
+    has PerturBench's best hyperparameters for the dataset (hours without a GPU). A model that is computed in
+    closed form has neither.
+
+    Args:
+        model: a name in the registry.
+        dataset: a dataset's name.
+        preset: one of :data:`PRESETS`.
+        **changes: fields of :class:`TrainConfig` to set otherwise; None leaves the preset's.
+
+    Raises:
+        InputError: the model or preset is unknown, or nothing is published for the model and dataset.
+    """
+    if preset not in PRESETS:
+        raise InputError(f"No preset {preset!r}", where="preset", fix=nearest(preset, PRESETS))
+    given = {name: value for name, value in changes.items() if value is not None}
+    if model_class(model).epochs is not None:
+        return TrainConfig.from_dict({"model": model, **given})
+    if preset == "published":
+        return TrainConfig.from_published(model, dataset, **given)
+    hyperparameters = {**QUICK_HYPERPARAMETERS.get(model, {}), **given.pop("hyperparameters", {})}
+    return TrainConfig.from_dict({"model": model, "hyperparameters": hyperparameters, **QUICK_TRAINING, **given})

@@ -1,0 +1,65 @@
+"""What a training changes around it, and puts back: log levels, warnings, determinism, random states."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from lightning.fabric.utilities.seed import seed_everything
+from lightning.pytorch.utilities.seed import isolate_rng
+
+VARIABLES = ("PL_GLOBAL_SEED", "PL_SEED_WORKERS", "CUBLAS_WORKSPACE_CONFIG")
+CHATTY = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
+
+
+@contextmanager
+def reproducible(seed: int) -> Iterator[None]:
+    """Seed everything and use deterministic algorithms inside the block; restore what was before after it."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    benchmark = torch.backends.cudnn.benchmark
+    variables = {name: os.environ.get(name) for name in VARIABLES}
+    with isolate_rng():
+        seed_everything(seed, workers=False, verbose=False)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+            torch.backends.cudnn.benchmark = benchmark
+            _restore(variables)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Lightning's hints to itself inside the block."""
+    loggers = [logging.getLogger(name) for name in CHATTY]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            # Resuming into a folder that holds the training's earlier checkpoints is what is meant.
+            warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
+            # Lightning 2.6 makes a pytree leaf in the way that torch 2.13 deprecates.
+            warnings.filterwarnings("ignore", message=r".*LeafSpec.* is deprecated", category=FutureWarning)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def watched() -> bool:
+    """Whether somebody looks on: a terminal, or a notebook."""
+    return sys.stderr.isatty() or "ipykernel" in sys.modules
+
+
+def _restore(variables: dict[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

@@ -1,0 +1,123 @@
+import copy
+import dataclasses
+import re
+
+import pytest
+
+from perturbench_lamin.catalog.datasets import ALIASES, DATASETS, datasets_table, get_dataset
+from perturbench_lamin.conditions import ObsKeys
+from perturbench_lamin.errors import InputError
+from perturbench_lamin.splitting.tasks import TASKS, resolve_params
+
+NAMES = ["norman19", "srivatsan20", "frangieh21", "mcfaline24", "jiang25", "szalata24"]
+
+
+def test_the_six_datasets_are_there_in_order():
+    assert list(DATASETS) == NAMES
+
+
+@pytest.mark.parametrize(
+    ("alias", "name"),
+    [
+        ("sciplex3", "srivatsan20"),
+        ("mcfaline23", "mcfaline24"),
+        ("McFalineFigueroa23", "mcfaline24"),
+        ("jiang24", "jiang25"),
+        ("OP3", "szalata24"),
+        ("norman19", "norman19"),
+    ],
+)
+def test_aliases_in_any_case(alias, name):
+    assert get_dataset(alias).name == name
+
+
+def test_no_alias_is_also_a_name_or_another_datasets_alias():
+    aliases = [alias for dataset in DATASETS.values() for alias in dataset.aliases]
+    assert len(aliases) == len(set(aliases)) == len(ALIASES)
+    assert not set(aliases) & set(DATASETS)
+    assert all(alias == alias.lower() for alias in aliases)
+
+
+def test_unknown_dataset_names_the_nearest():
+    with pytest.raises(InputError, match="norman19"):
+        get_dataset("norman91")
+
+
+def test_files_belong_to_their_dataset_and_end_in_their_name():
+    for dataset in DATASETS.values():
+        for file in (*dataset.raw_files, *dataset.deposited):
+            assert file.dataset == dataset.name
+            assert file.url.split("?")[0].endswith(f"/{file.name}")
+            assert file.url.startswith("https://")
+
+
+def test_checksums_are_whole_or_unknown():
+    for dataset in DATASETS.values():
+        for file in (*dataset.raw_files, *dataset.deposited):
+            assert file.sha256 is None or re.fullmatch("[0-9a-f]{64}", file.sha256)
+            assert file.md5 is None or re.fullmatch("[0-9a-f]{32}", file.md5)
+        assert all(file.sha256 for file in dataset.deposited)
+
+
+def test_deposited_checksums_are_those_of_the_deposits_description(shared_file):
+    lines = shared_file("reference/deposited_files.csv").read_text().splitlines()[1:]
+    described = {line.split(",")[1] for line in lines}
+    assert {file.sha256 for dataset in DATASETS.values() for file in dataset.deposited} <= described
+
+
+def test_known_addresses():
+    assert get_dataset("norman19").raw_files[0].url == (
+        "https://zenodo.org/records/7041849/files/NormanWeissman2019_filtered.h5ad?download=1"
+    )
+    assert get_dataset("mcfaline24").raw_files[0].url == (
+        "https://ftp.ncbi.nlm.nih.gov/geo/samples/GSM7056nnn/GSM7056148/suppl/"
+        "GSM7056148_sciPlexGxE_1_preprocessed_cds.rds.gz"
+    )
+    assert get_dataset("op3").raw_files[0].size == 14_202_156_609
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tasks_are_the_splitting_rooms_tasks_and_options(name):
+    dataset = get_dataset(name)
+    for task in dataset.tasks:
+        assert task.covariates == ObsKeys(covariates=dataset.covariates).covariates
+        if task.name == "predefined":  # made of the deposit's own column
+            continue
+        assert task.name in TASKS
+        params = resolve_params(task.name, task.options)
+        assert params.seed == task.seed
+        for option, value in task.parameters.items():
+            assert getattr(params, option) == value
+
+
+def test_norman_task():
+    task = get_dataset("norman19").task("combine")
+    assert task.options == {"max_heldout_fraction": 0.7, "seed": 42}
+
+
+def test_jiang_holds_out_twelve_states():
+    states = get_dataset("jiang25").task("manual").parameters["heldout_states"]
+    assert len(set(states)) == 12
+
+
+def test_lookups_name_the_nearest():
+    dataset = get_dataset("norman19")
+    assert dataset.raw_file("NormanWeissman2019_filtered.h5ad") is dataset.raw_files[0]
+    with pytest.raises(InputError, match="Did you mean combine"):
+        dataset.task("combined")
+    with pytest.raises(InputError, match="NormanWeissman2019_filtered"):
+        dataset.raw_file("NormanWeissman2019.h5ad")
+
+
+def test_records_are_plain_data():
+    for dataset in DATASETS.values():
+        assert copy.deepcopy(dataset) == dataset
+        assert dataclasses.asdict(dataset)["name"] == dataset.name
+
+
+def test_table_has_a_row_a_dataset():
+    table = datasets_table()
+    assert list(table.index) == NAMES
+    assert table.loc["norman19", "tasks"] == "combine"
+    assert table.loc["szalata24", "doi"] == ""
+    assert not table.drop(columns=["genes", "conditions"]).isna().any().any()

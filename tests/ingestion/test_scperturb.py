@@ -1,0 +1,54 @@
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+
+from perturbench_lamin.errors import InputError, IntegrityError
+from perturbench_lamin.ingestion.scperturb import open_h5ad
+
+
+def write(path, x, column="perturbation"):
+    obs = pd.DataFrame({column: pd.Categorical(["control"] * x.shape[0])}, index=[f"c{i}" for i in range(x.shape[0])])
+    ad.AnnData(x, obs=obs).write_h5ad(path)
+    return path
+
+
+def test_tables_without_the_matrix(tmp_path):
+    counts = sp.csr_matrix(np.array([[0, 2], [1, 0], [3, 4]], dtype=np.float32))
+    found = open_h5ad(write(tmp_path / "a.h5ad", counts))
+    assert found.obs.shape == (3, 1)
+    assert found.var.shape == (2, 0)
+    assert found.n_values == 4
+
+
+def test_a_missing_column_names_the_nearest(tmp_path):
+    path = write(tmp_path / "a.h5ad", sp.csr_matrix(np.eye(2, dtype=np.float32)), column="perturbations")
+    with pytest.raises(InputError, match="Did you mean perturbations"):
+        open_h5ad(path)
+
+
+@pytest.mark.parametrize("value", [0.5, -1.0, np.nan, np.inf])
+def test_values_that_are_no_counts_are_named(tmp_path, value):
+    x = sp.csr_matrix(np.array([[1, 2], [3, value]], dtype=np.float32))
+    with pytest.raises(InputError, match="raw counts"):
+        open_h5ad(write(tmp_path / "a.h5ad", x))
+
+
+@pytest.mark.parametrize("x", [np.eye(2, dtype=np.float32), sp.csc_matrix(np.eye(2, dtype=np.float32))])
+def test_other_layouts_are_refused(tmp_path, x):
+    with pytest.raises(InputError, match="csr_matrix"):
+        open_h5ad(write(tmp_path / "a.h5ad", x))
+
+
+def test_a_file_that_is_no_h5ad(tmp_path):
+    (tmp_path / "a.h5ad").write_text("no")
+    with pytest.raises(IntegrityError):
+        open_h5ad(tmp_path / "a.h5ad")
+
+
+def test_the_real_subset(shared_file):
+    found = open_h5ad(shared_file("data/raw/norman19/NormanWeissman2019_filtered.h5ad"))
+    assert found.obs.shape == (3375, 11)
+    assert found.var.index.name == "gene_symbol"
+    assert found.obs["perturbation"].nunique() == 34

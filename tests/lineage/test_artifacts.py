@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import pytest
+
+from perturbench_lamin.errors import InputError, IntegrityError
+
+
+@pytest.fixture
+def artifacts(lamin):
+    from perturbench_lamin.lineage import artifacts
+
+    return artifacts
+
+
+def write(tmp_path, text, name="table.csv"):
+    path = tmp_path / name
+    path.write_text(text)
+    return path
+
+
+def test_new_content_is_a_new_version_and_old_content_the_old_artifact(artifacts, run, tmp_path):
+    first = artifacts.save(write(tmp_path, "a,1\n"), "test/versions.csv", "A table")
+    second = artifacts.save(write(tmp_path, "a,2\n"), "test/versions.csv", "A table")
+    again = artifacts.save(write(tmp_path, "a,1\n"), "test/versions.csv", "A table")
+    assert first.uid != second.uid
+    assert first.stem_uid == second.stem_uid
+    assert again.uid == first.uid
+    assert artifacts.get("test/versions.csv").uid == second.uid
+
+
+def test_the_same_bytes_under_two_keys_are_two_artifacts(artifacts, run, tmp_path):
+    path = write(tmp_path, "same,bytes\n")
+    one = artifacts.save(path, "test/one.csv", "One")
+    other = artifacts.save(path, "test/other.csv", "Other")
+    assert (one.key, other.key) == ("test/one.csv", "test/other.csv")
+    assert one.uid != other.uid
+
+
+def test_a_run_that_makes_the_same_again_is_recorded_as_recreating(artifacts, run, lamin, tmp_path):
+    from perturbench_lamin.lineage import runs
+
+    path = write(tmp_path, "made,twice\n")
+    made = artifacts.save(path, "test/twice.csv", "Twice")
+    later = lamin.Run(run.transform, status="started").save()
+    lamin.context._run = later
+    artifacts.save(path, "test/twice.csv", "Twice")
+    assert list(runs.outputs(later)) == ["test/twice.csv"]
+    assert made.run.uid == run.uid
+    assert [found.uid for found in made.recreating_runs.all()] == [later.uid]
+
+
+def test_load_records_an_input(artifacts, run, lamin, tmp_path):
+    made = artifacts.save(write(tmp_path, "in,put\n"), "test/input.csv", "Input")
+    reader = lamin.Run(run.transform, status="started").save()
+    lamin.context._run = reader
+    path = artifacts.load("test/input.csv")
+    assert path.read_text() == "in,put\n"
+    assert [found.uid for found in reader.input_artifacts.all()] == [made.uid]
+
+
+def test_features_are_attached_and_can_be_queried(artifacts, run, lamin, tmp_path):
+    features = {"dataset": "norman19", "n_cells": 7, "simulated": True, "my_metric": 0.25, "licence": None}
+    made = artifacts.save(write(tmp_path, "fea,tures\n"), "test/features.csv", "Features", features=features)
+    assert made.features.get_values() == {"dataset": "norman19", "n_cells": 7, "simulated": True, "my_metric": 0.25}
+    assert lamin.Artifact.filter(n_cells=7).one().uid == made.uid
+
+
+def test_a_pattern_finds_the_latest_of_any_run(artifacts, run, tmp_path):
+    artifacts.save(write(tmp_path, "1", "best.ckpt"), "test/models/run1/best.ckpt", "First", kind="model")
+    second = artifacts.save(write(tmp_path, "2", "best.ckpt"), "test/models/run2/best.ckpt", "Second", kind="model")
+    assert artifacts.get("test/models/*/best.ckpt").uid == second.uid
+    with pytest.raises(InputError):
+        artifacts.get("test/*/best.ckpt")
+
+
+def test_an_unknown_key_names_the_nearest(artifacts, run, tmp_path):
+    artifacts.save(write(tmp_path, "near"), "test/nearest.csv", "Near")
+    with pytest.raises(InputError, match=r"Did you mean .*test/nearest\.csv"):
+        artifacts.get("test/nearst.csv")
+
+
+def test_an_altered_or_missing_file_is_never_used(artifacts, run, tmp_path):
+    made = artifacts.save(write(tmp_path, "untouched\n"), "test/altered.csv", "Altered")
+    stored = made.path
+    stored.write_text("tampered!\n")
+    with pytest.raises(IntegrityError, match="altered since"):
+        artifacts.load("test/altered.csv")
+    stored.unlink()
+    with pytest.raises(IntegrityError, match="is gone"):
+        artifacts.load(made.uid)
+
+
+def test_a_lost_file_can_be_registered_again(artifacts, run, tmp_path):
+    path = write(tmp_path, "lost and found\n")
+    lost = artifacts.save(path, "test/lost.csv", "Lost")
+    lost.path.unlink()
+    found = artifacts.save(path, "test/lost.csv", "Lost")
+    assert artifacts.load(found.uid).read_text() == "lost and found\n"

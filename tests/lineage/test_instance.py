@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+
+from perturbench_lamin.errors import ChainError
+from perturbench_lamin.lineage.instance import instance_folder, local_instance, open_instance
+
+
+@pytest.fixture(autouse=True)
+def own_settings(tmp_path, monkeypatch):
+    monkeypatch.setenv("LAMIN_SETTINGS_DIR", str(tmp_path / "settings"))
+    monkeypatch.delenv("LAMIN_CURRENT_INSTANCE", raising=False)
+
+
+def test_an_instance_is_made_once_and_remade_after_a_kill_while_it_was_made(tmp_path):
+    folder = tmp_path / "My folder"
+    made = local_instance(folder)
+    assert made.slug.startswith("anonymous/my-folder-")
+    database = folder / "lamin-store" / ".lamindb" / "lamin.db"
+    before = database.stat().st_mtime_ns
+    assert local_instance(folder) == made
+    assert database.stat().st_mtime_ns == before
+
+    database.write_bytes(b"half a database")
+    (folder / ".lamin" / "being-made").write_text("")
+    assert local_instance(folder) == made
+    assert database.read_bytes().startswith(b"SQLite format 3")
+
+
+def test_a_store_copied_from_another_machine_is_refused_with_advice(tmp_path):
+    marker = tmp_path / "copied" / ".lamin" / "current_instance"
+    marker.parent.mkdir(parents=True)
+    marker.write_text("somebody/elsewhere")
+    with pytest.raises(ChainError, match="not known on this machine"):
+        local_instance(tmp_path / "copied")
+
+
+def test_a_slug_is_told_from_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ChainError, match="lamin connect laminlabs/perturbench"):
+        open_instance("laminlabs/perturbench", tmp_path)
+    assert instance_folder("laminlabs/perturbench", tmp_path) == tmp_path
+    assert instance_folder("some-folder", tmp_path) == tmp_path / "some-folder"
+    assert instance_folder(None, tmp_path) == tmp_path

@@ -1,0 +1,40 @@
+"""Small tables of cells for the tests of this folder, built without random numbers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+Pair = tuple[str, tuple[str, ...]]
+
+
+def table(cells_of: Mapping[Pair, int], covariates: Iterable[str] = ("cell_type",)) -> pd.DataFrame:
+    """As many cells of each pair as ``cells_of`` says, interleaved."""
+    rows = [(turn, pair) for pair, count in cells_of.items() for turn in range(count)]
+    rows.sort(key=lambda row: row[0])
+    values = [(condition, *state) for _, (condition, state) in rows]
+    names = [f"cell{number}" for number in range(len(rows))]
+    return pd.DataFrame(values, index=names, columns=["condition", *covariates], dtype=object)
+
+
+def screen(states: Iterable[tuple[str, ...]], covariates: Iterable[str] = ("cell_type",)) -> pd.DataFrame:
+    """Twelve singles, ten pairs of them and a control; not every pair occurs in every state."""
+    singles = [f"g{(7 * number) % 12:02d}" for number in range(12)]
+    combinations = [f"{singles[a]}+{singles[(a * a + 3 * a + 1) % 12]}" for a in range(12)]
+    combinations = [name for name in combinations if len(set(name.split("+"))) == 2]
+    cells_of: dict[Pair, int] = {}
+    for place, state in enumerate(states):
+        for number, condition in enumerate(["control", *singles, *combinations]):
+            if condition == "control":
+                cells_of[condition, state] = 9 + place
+            elif (number + place) % 7:
+                cells_of[condition, state] = 1 + (number * 5 + place) % 3
+    return table(cells_of, covariates)
+
+
+def digest(split: pd.Series) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of ``cell,split`` lines."""
+    text = "".join(f"{cell},{part}\n" for cell, part in split.items())
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

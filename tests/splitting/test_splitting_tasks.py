@@ -1,0 +1,193 @@
+"""The registry, the parameters, and what is said when a split cannot be made."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from splitting_tables import screen, table
+
+from perturbench_lamin.conditions import ObsKeys
+from perturbench_lamin.errors import InputError
+from perturbench_lamin.splitting.combine import CombineParams
+from perturbench_lamin.splitting.tasks import TASKS, make_split, resolve_params
+from perturbench_lamin.splitting.transfer import TransferParams
+
+KEYS = ObsKeys()
+STATES = [("a",), ("b",), ("c",)]
+
+
+def test_defaults_are_the_published_ones():
+    defaults = {name: dataclasses.asdict(task.params()) for name, task in TASKS.items()}
+    assert {params["seed"] for params in defaults.values()} == {54}
+    assert {params["train_control_fraction"] for params in defaults.values()} == {0.5}
+    assert {params["test_fraction"] for params in defaults.values()} == {0.5}
+    assert {name: params["max_heldout_fraction"] for name, params in defaults.items()} == {
+        "transfer": 0.3,
+        "combine": 0.7,
+        "combine-inverse": 0.3,
+        "manual": 0.7,
+    }
+    assert (defaults["transfer"]["max_heldout_covariates"], defaults["transfer"]["min_train_covariates"]) == (2, 1)
+    assert {params.get("max_heldout_perturbations", 200) for params in defaults.values()} == {200}
+
+
+def test_params_may_be_a_dataclass_a_mapping_or_left_out():
+    assert resolve_params("transfer") == TransferParams()
+    assert resolve_params("transfer", {"seed": np.int64(3)}) == TransferParams(seed=3)
+    obs = screen(STATES)
+    by_class = make_split(obs, "combine", KEYS, CombineParams(seed=1))
+    assert by_class.equals(make_split(obs, "combine", KEYS, {"seed": np.uint8(1)}))
+    assert not by_class.equals(make_split(obs, "combine", KEYS))
+
+
+@pytest.mark.parametrize(
+    ("task", "params", "message"),
+    [
+        ("transfers", None, "Did you mean transfer"),
+        ("combine_inverse", None, "Did you mean combine-inverse"),
+        ("transfer", {"sead": 1}, "Did you mean seed"),
+        ("combine", TransferParams(), "takes CombineParams, not TransferParams"),
+        ("combine", {"min_train_covariates": 1}, "no parameter 'min_train_covariates'"),
+        ("transfer", {"max_heldout_fraction": 1.2}, "max_heldout_fraction is 1.2"),
+        ("transfer", {"max_heldout_fraction": float("nan")}, "from 0 to 1"),
+        ("transfer", {"max_heldout_fraction": "0.3"}, "max_heldout_fraction is '0.3'"),
+        ("transfer", {"test_fraction": 1.0}, "both excluded"),
+        ("transfer", {"seed": -1}, "whole number from 0"),
+        ("transfer", {"seed": True}, "seed is True"),
+        ("transfer", {"seed": 1.0}, "seed is 1.0"),
+        ("transfer", {"max_heldout_covariates": 0}, "of at least 1"),
+        ("manual", {}, "No covariate state is named"),
+        ("manual", {"heldout_states": ["a", "a"]}, "a state twice"),
+        ("manual", {"heldout_states": ["aa"]}, "No cell has the covariate state 'aa'"),
+    ],
+)
+def test_wrong_tasks_and_parameters_are_named(task, params, message):
+    with pytest.raises(InputError, match=message):
+        make_split(screen(STATES), task, KEYS, params)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_controls_are_needed_in_every_state(task):
+    obs = screen(STATES)
+    with pytest.raises(InputError, match="No cell has the control value 'ctrl'"):
+        make_split(obs, task, ObsKeys(control="ctrl"))
+    with pytest.raises(InputError, match=r"No control cells in 1 covariate states(.|\n)*: b\."):
+        make_split(obs[(obs["condition"] != "control") | (obs["cell_type"] != "b")], task, KEYS)
+
+
+def test_unknown_columns_and_repeated_cells_are_named():
+    obs = screen(STATES)
+    with pytest.raises(InputError, match="Did you mean cell_type"):
+        make_split(obs, "transfer", ObsKeys(covariates=("celltype",)))
+    with pytest.raises(InputError, match="occur more than once"):
+        make_split(pd.concat([obs, obs.iloc[:1]]), "transfer", KEYS)
+
+
+@pytest.mark.parametrize("task", ["combine", "combine-inverse"])
+def test_combination_tasks_need_combinations(task):
+    obs = table({(f"g{number}", ("a",)): 2 for number in range(9)} | {("control", ("a",)): 4})
+    with pytest.raises(InputError, match="No condition is a combination"):
+        make_split(obs, task, KEYS)
+    with pytest.raises(InputError, match="No condition is a combination"):
+        make_split(screen(STATES), task, ObsKeys(delimiter=None))
+    obs.iloc[0, 0] = "(+)-JQ1"
+    with pytest.raises(InputError, match="as part of a name"):
+        make_split(obs, task, KEYS)
+
+
+def test_transfer_does_not_mind_a_delimiter_within_a_name():
+    obs = screen(STATES).replace({"condition": {"g00": "(+)-JQ1"}})
+    assert set(make_split(obs, "transfer", KEYS)) == {"train", "val", "test"}
+
+
+def test_too_few_held_out_pairs_are_counted_by_state():
+    obs = table({(name, state): 1 for name in ("control", "g0", "g1") for state in [("a",), ("b",)]})
+    with pytest.raises(InputError, match=r"two pairs(.|\n)*by covariate state: (a|b) 1"):
+        make_split(obs, "transfer", KEYS, {"max_heldout_covariates": 1})
+    with pytest.raises(InputError, match=r"cannot be drawn into val and test(.|\n)*a \d+, b \d+, c \d+"):
+        make_split(screen(STATES), "transfer", KEYS, {"test_fraction": 0.95})
+
+
+def test_a_lone_held_out_pair_is_discarded_and_reported(caplog):
+    obs = table({(f"g{n}+g{n + 1}", ("a",)): 2 for n in range(9)} | {(s, ("a",)): 3 for s in ("control", "g0")})
+    lone = table({(f"g{n}+g{n + 1}", ("b",)): 2 for n in range(3)} | {("control", ("b",)): 3})
+    both = pd.concat([obs, lone.set_index("lone " + lone.index)])
+    with caplog.at_level(logging.WARNING):
+        split = make_split(both, "combine", KEYS, {"max_heldout_fraction": 0.5})
+    discarded = both[split == ""].drop_duplicates()
+    assert discarded["cell_type"].tolist() == ["b"]
+    assert f"Discarded, as the only held-out pair of its covariate state: {discarded['condition'].iloc[0]} in b" in (
+        caplog.text
+    )
+
+
+def test_transfer_reports_conditions_that_train_sees_nowhere(caplog):
+    params = {"max_heldout_covariates": 3, "max_heldout_fraction": 1.0}
+    with caplog.at_level(logging.WARNING):
+        obs = screen(STATES)
+        split = make_split(obs, "transfer", KEYS, params)
+    unseen = set(obs["condition"]) - set(obs["condition"][split == "train"])
+    assert f"{len(unseen)} held-out conditions are left in fewer than 1 train states" in caplog.text
+    assert unseen
+
+
+def test_transfer_cannot_draw_more_states_than_there_are():
+    with pytest.raises(InputError, match="only 3 covariate states"):
+        make_split(screen(STATES), "transfer", KEYS, {"max_heldout_covariates": 100, "max_heldout_fraction": 1.0})
+
+
+def test_two_names_of_one_combination_are_reported(caplog):
+    obs = screen(STATES).replace({"condition": {"g02+g05": "g07+g00"}})
+    with caplog.at_level(logging.WARNING):
+        make_split(obs, "combine", KEYS)
+    assert "g00+g07 = g07+g00" in caplog.text
+
+
+def test_category_order_is_the_order_of_the_draws():
+    obs = screen(STATES)
+    reverse = obs.assign(condition=pd.Categorical(obs["condition"], sorted(set(obs["condition"]), reverse=True)))
+    forward = obs.assign(condition=pd.Categorical(obs["condition"], sorted(set(obs["condition"]))))
+    assert make_split(forward, "transfer", KEYS).equals(make_split(obs, "transfer", KEYS))
+    assert not make_split(reverse, "transfer", KEYS).equals(make_split(obs, "transfer", KEYS))
+
+
+def test_columns_that_share_values_do_not_collapse():
+    states = [("x", "y"), ("y", "x"), ("x", "x")]
+    obs = screen(states, ("cell_type", "treatment"))
+    params = {"heldout_states": [("x", "y")]}
+    split = make_split(obs, "manual", ObsKeys(covariates=("cell_type", "treatment")), params)
+    held = obs[split.isin(["val", "test"]) & (obs["condition"] != "control")]
+    assert held[["cell_type", "treatment"]].drop_duplicates().to_numpy().tolist() == [["x", "y"]]
+
+
+def test_no_covariates_are_one_state():
+    obs = screen([("a",)])
+    split = make_split(obs, "combine", ObsKeys(covariates=()))
+    assert split.equals(make_split(obs, "combine", KEYS))
+
+
+def test_numbers_are_sorted_as_numbers():
+    states = [("a",), ("b",)]
+    obs = table({(str(number), state): 2 for number in (*range(7, 14), 0) for state in states})
+    keys, params = ObsKeys(control="0"), {"max_heldout_fraction": 0.5}
+    numeric = obs.assign(condition=obs["condition"].astype(int))
+    ordered = obs.assign(condition=pd.Categorical(obs["condition"], [str(number) for number in range(14)]))
+    assert make_split(numeric, "transfer", keys, params).equals(make_split(ordered, "transfer", keys, params))
+    assert not make_split(numeric, "transfer", keys, params).equals(make_split(obs, "transfer", keys, params))
+
+
+@pytest.mark.parametrize("task", ["combine", "combine-inverse"])
+def test_downsampling_keeps_a_combination_with_all_its_singles_only(task):
+    obs = screen(STATES)
+    split = make_split(obs, task, KEYS, {"downsample_fraction": 0.85, "max_heldout_fraction": 0.5})
+    kept = set(obs["condition"][split != ""])
+    dropped = set(obs["condition"]) - kept
+    orphans = {name for name in dropped if KEYS.is_combination(name) and not kept.issuperset(KEYS.tokens(name))}
+    assert len(kept) < math.floor(0.85 * (len(kept) + len(dropped)))  # the draw, less the orphans
+    assert orphans
+    assert all(kept.issuperset(KEYS.tokens(name)) for name in kept)
