@@ -41,7 +41,7 @@ class CellView(CountSource):
 
     def _read_run(self, run: np.ndarray) -> sparse.csr_matrix:
         block = self._base.read_rows(int(run[0]), int(run[-1]) + 1)
-        return block if len(run) == block.shape[0] else block[run - run[0]]
+        return block if (np.diff(run) == 1).all() else block[run - run[0]]
 
 
 class GeneView(CountSource):

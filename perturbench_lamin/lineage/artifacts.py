@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import lamindb as ln
 from lamindb_setup.core.hashing import hash_file
 
 from perturbench_lamin.errors import InputError, IntegrityError, nearest
+from perturbench_lamin.files import atomic_path
 from perturbench_lamin.lineage.features import annotate
 
 
@@ -32,11 +35,14 @@ def save(
     path = Path(path)
     digest = hash_file(path)[1]
     known = ln.Artifact.filter(key=key, hash=digest).order_by("-created_at").first()
-    if known is not None and known.path.exists():
+    if known is not None:
+        if not _is_intact(known):
+            _restore(known, path)
         if ln.context.run is not None and known.run_id != ln.context.run.id:
             known.recreating_runs.add(ln.context.run)
         return known
-    artifact = ln.Artifact(path, key=key, description=description, kind=kind, skip_hash_lookup=True).save()
+    with _without_hints():
+        artifact = ln.Artifact(path, key=key, description=description, kind=kind, skip_hash_lookup=True).save()
     annotate(artifact, features or {})
     return artifact
 
@@ -80,13 +86,40 @@ def load(key_or_uid: str) -> Path:
             fix="Restore it, or run the step that makes it again with --force.",
         )
     path = Path(artifact.cache())
-    if artifact.hash and hash_file(path)[1] != artifact.hash:
+    if not _is_intact(artifact):
         raise IntegrityError(
             f"The file of artifact {artifact.key} ({artifact.uid}) was altered since it was registered",
             where=path,
             fix="Restore it, or run the step that makes it again with --force.",
         )
     return path
+
+
+def _is_intact(artifact: ln.Artifact) -> bool:
+    """Whether the stored file is there and is what was registered."""
+    if not artifact.path.exists():
+        return False
+    return not artifact.hash or bool(hash_file(Path(artifact.cache(is_run_input=False)))[1] == artifact.hash)
+
+
+def _restore(artifact: ln.Artifact, path: Path) -> None:
+    """Put the same content back where the artifact's file was lost or altered."""
+    if isinstance(artifact.path, Path):
+        with atomic_path(Path(artifact.path)) as temporary:
+            shutil.copyfile(path, temporary)
+    else:
+        artifact.path.upload_from(path)
+
+
+@contextmanager
+def _without_hints() -> Iterator[None]:
+    """Keep LaminDB from advising a data frame wherever it sees a CSV file."""
+    before = ln.settings.verbosity
+    ln.settings.verbosity = "error"
+    try:
+        yield
+    finally:
+        ln.settings.verbosity = before
 
 
 def _slug() -> str:

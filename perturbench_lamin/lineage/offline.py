@@ -36,6 +36,15 @@ def notebook_variables(notebook: Path) -> Mapping[str, str]:
     return {NOTEBOOK_PATH_VARIABLE: str(notebook.resolve()), NOTEBOOK_RUNNER_VARIABLE: "nbconvert"}
 
 
+def ran_in_order() -> bool | None:
+    """For ``ln.finish(ignore_non_consecutive=…)``: True in a headless kernel, which runs the cells in order.
+
+    LaminDB looks at the execution counts of the source notebook, which has none then, and would record the run as
+    out of order. None in an editor lets it look.
+    """
+    return True if os.environ.get(NOTEBOOK_RUNNER_VARIABLE) == "nbconvert" else None
+
+
 def _answer_for_the_hub() -> None:
     from lamindb_setup.core._settings import settings
     from lamindb_setup.core._settings_instance import InstanceSettings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from perturbench_lamin.errors import InputError, nearest
 from perturbench_lamin.loading.dataset import SplitData
-from perturbench_lamin.loading.gather import gather_rows
+from perturbench_lamin.loading.gather import Buffers, gather_rows
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ class ControlMatched:
     """
 
     data: SplitData
+    buffers: Buffers = field(default_factory=Buffers, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         self.data.require_controls()
@@ -86,8 +87,8 @@ class ControlMatched:
     def batch(self, cells: np.ndarray, rng: np.random.Generator) -> Batch:
         """The batch of these cells, each with a control drawn by ``rng``."""
         drawn = self.data.controls.draw(self.data.state[cells], rng)
-        controls = torch.from_numpy(gather_rows(self.data.X, drawn))
-        expression = torch.from_numpy(gather_rows(self.data.X, self.data.rows[cells]))
+        controls = _gather(self.data, drawn, self.buffers)
+        expression = _gather(self.data, self.data.rows[cells], self.buffers)
         return _batch(self.data, cells, controls, expression)
 
 
@@ -96,6 +97,7 @@ class Disentanglement:
     """All cells, controls among them with zeros for perturbations; the model's input is the cell itself."""
 
     data: SplitData
+    buffers: Buffers = field(default_factory=Buffers, compare=False, repr=False)
 
     def targets(self) -> np.ndarray:
         """Places of the target cells within the split."""
@@ -103,7 +105,7 @@ class Disentanglement:
 
     def batch(self, cells: np.ndarray, rng: np.random.Generator) -> Batch:
         """The batch of these cells; nothing is drawn."""
-        expression = torch.from_numpy(gather_rows(self.data.X, self.data.rows[cells]))
+        expression = _gather(self.data, self.data.rows[cells], self.buffers)
         return _batch(self.data, cells, expression, expression)
 
 
@@ -168,6 +170,10 @@ class BatchLoader:
         for number in range(len(self)):
             cells = order[number * self.batch_size : (number + 1) * self.batch_size]
             yield self.sampling.batch(cells, np.random.default_rng([self.seed, epoch, number + 1]))
+
+
+def _gather(data: SplitData, rows: np.ndarray, buffers: Buffers) -> Tensor:
+    return torch.from_numpy(gather_rows(data.X, rows, buffers=buffers))
 
 
 def _batch(data: SplitData, cells: np.ndarray, controls: Tensor, expression: Tensor) -> Batch:

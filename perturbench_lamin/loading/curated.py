@@ -96,7 +96,7 @@ def split_labels(split: pd.Series, data: CuratedData) -> np.ndarray:
         raise InputError(
             f"The split lacks {len(absent):,} of the file's {len(cells):,} cells and has {len(extra):,} others",
             where=f"split for {data.source}",
-            fix=f"Use the split made for this file. For example: {some([*absent[:3], *extra[:3]])}.",
+            fix=f"Use the split made for this file. For example: {some(map(repr, [*absent[:3], *extra[:3]]))}.",
         )
     labels = split.set_axis(names).reindex(cells).astype(object).fillna("").astype(str).to_numpy(dtype=object)
     unknown = sorted(set(labels) - {"train", "val", "test", ""})

@@ -16,6 +16,7 @@ Pair = tuple[str, State]
 """A condition in a covariate state: what is held out, always with all its cells."""
 
 Codes = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 
 def state_name(state: State) -> str:
@@ -83,7 +84,7 @@ class Cells:
         of_pair = np.array([split_of.get(pair, "train") for pair in self.pairs], dtype=object)
         return pd.Series(of_pair[self.pair_codes], index=self.names, name="split", dtype=object)
 
-    def is_control(self) -> npt.NDArray[np.bool_]:
+    def is_control(self) -> Mask:
         """(cells,) which cells are controls."""
         of_pair = np.array([condition == self.keys.control for condition, _ in self.pairs], dtype=bool)
         return of_pair[self.pair_codes]

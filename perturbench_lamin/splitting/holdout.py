@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import random
 from collections import Counter
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from perturbench_lamin.errors import InputError, some
 from perturbench_lamin.splitting.cells import Cells, Pair, State, state_name
+from perturbench_lamin.splitting.controls import deal_together
 from perturbench_lamin.splitting.params import SplitParams
 
 logger = logging.getLogger(__name__)
@@ -56,7 +55,7 @@ def assign(cells: Cells, holdout: Holdout, params: SplitParams) -> pd.Series:
     split_of = dict.fromkeys(lone, "") | _draw_val_and_test(paired, params, per_state)
     split_of |= {pair: "" for pair in cells.pairs if pair[0] in holdout.dropped}
     split = cells.spread(split_of)
-    for part, controls in _deal_controls(cells, params).items():
+    for part, controls in deal_together(cells, params.train_control_fraction, params.seed).items():
         split.iloc[controls] = part
     return split
 
@@ -84,16 +83,6 @@ def _stratum(state: State) -> str:
     sort by. For several, that text changes with the hash seed; ours lists the values in column order.
     """
     return f"frozenset({{{', '.join(map(repr, state))}}})"
-
-
-def _deal_controls(cells: Cells, params: SplitParams) -> dict[str, list[int]]:
-    """Shuffle the positions of all control cells and deal them out; covariate states are not looked at."""
-    deck = np.flatnonzero(cells.is_control()).tolist()
-    random.Random(params.seed).shuffle(deck)
-    deck.reverse()  # dealt from the end
-    first = int(params.train_control_fraction * len(deck))
-    second = first + (len(deck) - first) // 2
-    return {"train": deck[:first], "val": deck[first:second], "test": deck[second:]}
 
 
 def _report_discarded(cells: Cells, lone: list[Pair]) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
 from perturbench_lamin.conditions import ObsKeys
-from perturbench_lamin.errors import InputError, nearest
-from perturbench_lamin.splitting.cells import Cells, Pair, State, state_name
+from perturbench_lamin.errors import InputError
+from perturbench_lamin.splitting.cells import Cells, Pair, State
 from perturbench_lamin.splitting.holdout import Holdout, assign
+from perturbench_lamin.splitting.named_states import as_states, require_states
 from perturbench_lamin.splitting.params import SplitParams
 from perturbench_lamin.splitting.transfer import draw_seeds
 
@@ -32,10 +32,7 @@ class ManualParams(SplitParams):
     def __post_init__(self) -> None:
         """Check every value, and turn lists and bare values, as configuration files have them, into tuples."""
         super().__post_init__()
-        states = _states(self.heldout_states)
-        object.__setattr__(self, "heldout_states", states)
-        if len(set(states)) < len(states):
-            raise InputError("heldout_states names a state twice", where="split parameters", fix="Name each once.")
+        object.__setattr__(self, "heldout_states", as_states(self.heldout_states, "heldout_states"))
 
 
 def split_manual(obs: pd.DataFrame, keys: ObsKeys, params: ManualParams) -> pd.Series:
@@ -59,7 +56,9 @@ def split_manual(obs: pd.DataFrame, keys: ObsKeys, params: ManualParams) -> pd.S
 
 def hold_out(cells: Cells, params: ManualParams) -> Holdout:
     """Draw conditions in each named state, with a seed of its own."""
-    _require_known(cells, params.heldout_states)
+    if not params.heldout_states:
+        raise InputError("No covariate state is named", where="heldout_states", fix="Name at least one state.")
+    require_states(cells, params.heldout_states, "heldout_states")
     drawn = draw_seeds(params.seed, len(params.heldout_states))
     seeds = dict(zip(params.heldout_states, drawn, strict=True))
     held: list[Pair] = []
@@ -68,20 +67,3 @@ def hold_out(cells: Cells, params: ManualParams) -> Holdout:
         count = int(params.max_heldout_fraction * len(conditions))
         held.extend((condition, state) for condition in random.Random(seeds[state]).sample(conditions, count))
     return Holdout(tuple(held))
-
-
-def _require_known(cells: Cells, states: tuple[State, ...]) -> None:
-    if not states:
-        raise InputError("No covariate state is named", where="heldout_states", fix="Name at least one state.")
-    for state in states:
-        if state not in cells.states:
-            raise InputError(
-                f"No cell has the covariate state {state_name(state)!r}",
-                where=f"heldout_states, columns {', '.join(cells.keys.covariates)}",
-                fix=nearest(state_name(state), map(state_name, cells.states)),
-            )
-
-
-def _states(values: Any) -> tuple[State, ...]:
-    listed = (values,) if isinstance(values, str) else values
-    return tuple((value,) if isinstance(value, str) else tuple(map(str, value)) for value in listed)

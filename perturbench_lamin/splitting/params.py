@@ -10,7 +10,10 @@ from typing import Any
 from perturbench_lamin.errors import InputError
 
 SEEDS = (0, 2**32 - 1)
-LEAST_COUNT = {"max_heldout_covariates": 1}
+ROUNDING = 1e-9
+"""Keeps a share such as (1 - 0.9) x 10, which is 0.9999999999999998, from losing one."""
+
+LEAST_COUNT = {"max_heldout_covariates": 1, "min_conditions": 1}
 """Counts that must be more than nothing."""
 
 
@@ -20,13 +23,11 @@ class SplitParams:
 
     Attributes:
         seed: seeds every draw.
-        max_heldout_fraction: how much of a covariate state's conditions may be held out.
         train_control_fraction: the share of control cells in train; val and test halve the rest.
         test_fraction: the share of held-out pairs that become test; the rest become val.
     """
 
     seed: int = 54
-    max_heldout_fraction: float = 0.3
     train_control_fraction: float = 0.5
     test_fraction: float = 0.5
 
@@ -44,6 +45,11 @@ class SplitParams:
                 object.__setattr__(self, field.name, _fraction(field.name, value))
 
 
+def share_of(fraction: float, count: int) -> int:
+    """How many of ``count`` things a fraction is, rounded down."""
+    return int(fraction * count + ROUNDING)
+
+
 def _fraction(name: str, value: Any) -> float:
     inside = name == "test_fraction"
     number = -1.0 if isinstance(value, bool) or not isinstance(value, Real) else float(value)
@@ -54,7 +60,7 @@ def _fraction(name: str, value: Any) -> float:
 
 
 def _whole(name: str, value: Any) -> int:
-    least, most = SEEDS if name == "seed" else (LEAST_COUNT.get(name, 0), None)
+    least, most = SEEDS if name.endswith("seed") else (LEAST_COUNT.get(name, 0), None)
     try:
         number = operator.index(value)
     except TypeError:

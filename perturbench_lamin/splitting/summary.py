@@ -30,7 +30,7 @@ def split_summary(obs: pd.DataFrame, split: pd.Series, keys: ObsKeys) -> pd.Data
     """
     require_obs(obs, keys, controls=False)
     cells = Cells.from_obs(obs, keys)
-    counts = _cells_by_pair(cells, split)
+    counts = cells_by_pair(cells, split)
     controls = np.array([condition == keys.control for condition, _ in cells.pairs])
     state_of_pair = np.array([cells.states.index(state) for _, state in cells.pairs])
     rows = []
@@ -58,12 +58,12 @@ def excluded_pairs(obs: pd.DataFrame, split: pd.Series, keys: ObsKeys) -> pd.Dat
     """
     require_obs(obs, keys, controls=False)
     cells = Cells.from_obs(obs, keys)
-    excluded = _cells_by_pair(cells, split)[:, -1].tolist()
+    excluded = cells_by_pair(cells, split)[:, -1].tolist()
     rows = [(*state, condition, n) for (condition, state), n in zip(cells.pairs, excluded, strict=True) if n]
     return pd.DataFrame(sorted(rows), columns=[*keys.covariates, "condition", "cells"])
 
 
-def _cells_by_pair(cells: Cells, split: pd.Series) -> Codes:
+def cells_by_pair(cells: Cells, split: pd.Series) -> Codes:
     """(pairs, 4) how many cells of each pair are in train, val and test, and how many in none."""
     if not split.index.equals(cells.names):
         raise InputError(

@@ -12,7 +12,7 @@ import pandas as pd
 
 from perturbench_lamin.conditions import ObsKeys
 from perturbench_lamin.errors import InputError, some
-from perturbench_lamin.splitting.cells import Cells, Pair, State
+from perturbench_lamin.splitting.cells import Cells, Mask, Pair, State
 from perturbench_lamin.splitting.holdout import Holdout, assign
 from perturbench_lamin.splitting.params import SplitParams
 
@@ -34,6 +34,7 @@ class TransferParams(SplitParams):
         downsample_fraction: the share of conditions kept; the cells of the others are excluded.
     """
 
+    max_heldout_fraction: float = 0.3
     max_heldout_covariates: int = 2
     min_train_covariates: int = 1
     max_heldout_perturbations: int = 200
@@ -56,6 +57,11 @@ def split_transfer(obs: pd.DataFrame, keys: ObsKeys, params: TransferParams) -> 
     """
     cells = Cells.from_obs(obs, keys)
     return assign(cells, hold_out(cells, params), params)
+
+
+def split_transfer_of(obs: pd.DataFrame, chosen: Mask, keys: ObsKeys, params: TransferParams) -> pd.Series:
+    """Make the split of some of the cells, as if there were no others; those get ""."""
+    return split_transfer(obs[chosen], keys, params).reindex(obs.index, fill_value="")
 
 
 def hold_out(cells: Cells, params: TransferParams) -> Holdout:

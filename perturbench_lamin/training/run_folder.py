@@ -40,6 +40,9 @@ class RunFolder:
         """
         if self.path.exists() and not self.path.is_dir():
             raise InputError("Not a folder", where=self.path, fix="Name another out_dir.")
+        for name in (LAST, BEST):  # what a kill left of a write: as large as a checkpoint
+            for part in self.path.glob(f".{name}.*.part*"):
+                part.unlink()
         text = json.dumps(training, indent=1, sort_keys=True) + "\n"
         mark = self.path / TRAINING
         if mark.exists() and mark.read_text(encoding="utf-8") == text:
@@ -85,4 +88,4 @@ class RunFolder:
 
     def history(self) -> pd.DataFrame:
         """The finished training's history."""
-        return pd.read_csv(self.path / HISTORY)
+        return pd.read_csv(self.path / HISTORY, float_precision="round_trip")

@@ -58,7 +58,7 @@ def test_an_h5ad_file_reads_back(tmp_path, make, layer):
 
 
 @given(st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_views_equal_indexing(data):
     matrix = counts(12, 8, data.draw(st.integers(0, 5)))
     cells = data.draw(st.lists(st.integers(0, 11), min_size=1, max_size=20))
@@ -67,6 +67,12 @@ def test_views_equal_indexing(data):
     np.testing.assert_array_equal(everything(view, data.draw(st.integers(1, 6))), matrix[np.ix_(cells, genes)])
     assert list(view.obs_names) == [f"c{i}" for i in cells]
     assert list(view.var_names) == [f"g{i}" for i in genes]
+
+
+def test_repeated_rows_as_many_as_their_range():
+    matrix = counts(4, 3)
+    rows = [0, 0, 0, 3]
+    np.testing.assert_array_equal(everything(source_of(sparse.csr_matrix(matrix)).select_cells(rows)), matrix[rows])
 
 
 def test_far_rows_are_read_in_runs():

@@ -377,3 +377,19 @@ def test_ties_by_order_do_not_depend_on_the_sort(tmp_path):
         assert noted == ([] if chosen[ties] == chosen["order"] else [len(chosen[ties] - chosen["order"])])
     tied = [name for name in var.index[40:80] if name in chosen["order"]]
     assert tied == list(var.index[40 : 40 + len(tied)])
+
+
+def test_a_failing_write_leaves_the_old_file(tmp_path, monkeypatch):
+    from perturbench_lamin.curation import writer
+
+    matrix, obs, var = simulated()
+    (tmp_path / "out.h5ad").write_bytes(b"old")
+
+    def full(*arguments):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(writer.CuratedWriter, "finish", full)
+    with pytest.raises(OSError, match="No space"):
+        run(matrix, obs, var, tmp_path / "out.h5ad")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.h5ad"]
+    assert (tmp_path / "out.h5ad").read_bytes() == b"old"

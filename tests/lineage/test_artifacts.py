@@ -96,3 +96,11 @@ def test_a_lost_file_can_be_registered_again(artifacts, run, tmp_path):
     lost.path.unlink()
     found = artifacts.save(path, "test/lost.csv", "Lost")
     assert artifacts.load(found.uid).read_text() == "lost and found\n"
+
+
+def test_what_a_run_makes_again_is_not_its_input(artifacts, run, lamin, tmp_path):
+    path = write(tmp_path, "not an input\n")
+    artifacts.save(path, "test/no-input.csv", "Not an input")
+    lamin.context._run = lamin.Run(run.transform, status="started").save()
+    artifacts.save(path, "test/no-input.csv", "Not an input")
+    assert lamin.context.run.input_artifacts.count() == 0

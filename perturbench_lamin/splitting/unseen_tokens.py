@@ -1,0 +1,94 @@
+"""Held-out conditions that no model can predict: their perturbations or covariate values never occur in training."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+
+import numpy as np
+import pandas as pd
+
+from perturbench_lamin.conditions import ObsKeys, require_obs
+from perturbench_lamin.contracts import SPLIT_NAMES
+from perturbench_lamin.errors import InputError
+from perturbench_lamin.splitting.cells import Cells, Codes, Pair
+from perturbench_lamin.splitting.summary import cells_by_pair
+
+HELD_OUT = ("val", "test")
+
+
+def exclude_unpredictable(obs: pd.DataFrame, split: pd.Series, keys: ObsKeys) -> tuple[pd.Series, pd.DataFrame]:
+    """Exclude val and test cells whose condition has a token, or whose state has a covariate value, unseen in train.
+
+    A model's inputs are the tokens and covariate values of its training cells, so it has no input for others.
+    Control cells have no tokens: they are excluded with their state alone.
+
+    Args:
+        obs: the table of cells.
+        split: (cells,) "train", "val", "test" or "", in the order of ``obs``.
+        keys: its columns.
+
+    Returns:
+        The split with "" for these cells, equal to ``split`` where there are none; and what was excluded, one row a
+        condition, covariate state and part: ``condition``, the covariate columns, ``split`` (what it was), ``cells``
+        and ``why``.
+
+    Raises:
+        InputError: a column is unknown, the delimiter is part of a name, the table and the split do not have the
+            same cells in the same order, no cell is in train, or no perturbed cell would be left in val or in test.
+    """
+    require_obs(obs, keys, controls=False)
+    cells = Cells.from_obs(obs, keys)
+    counts = cells_by_pair(cells, split)
+    why = _reasons(cells, counts)
+    table = _table(cells, counts, why)
+    if table.empty:
+        return split.copy(), table
+    perturbed = np.array([condition != keys.control for condition, _ in cells.pairs])
+    known = np.array([not reason for reason in why])
+    _require_left(counts[perturbed], counts[perturbed & known], table)
+    return split.where(known[cells.pair_codes] | ~split.isin(HELD_OUT).to_numpy(), ""), table
+
+
+def _reasons(cells: Cells, counts: Codes) -> list[str]:
+    """(pairs,) why a pair cannot be predicted; empty where it can."""
+    trained = [pair for pair, n in zip(cells.pairs, _of_part(counts, "train"), strict=True) if n]
+    if not trained:
+        raise InputError("No cell is in train", where="split", fix="Give a split with training cells.")
+    tokens = {token for condition, _ in trained for token in cells.keys.tokens(condition)}
+    values = [{state[place] for _, state in trained} for place in range(len(cells.keys.covariates))]
+    return [_why(pair, cells.keys, tokens, values) for pair in cells.pairs]
+
+
+def _why(pair: Pair, keys: ObsKeys, tokens: Set[str], values: list[set[str]]) -> str:
+    condition, state = pair
+    unseen = [f"perturbation {token}" for token in keys.tokens(condition) if token not in tokens]
+    for column, value, known in zip(keys.covariates, state, values, strict=True):
+        if value not in known:
+            unseen.append(f"{column} {value}")
+    return f"not in train: {', '.join(unseen)}" if unseen else ""
+
+
+def _table(cells: Cells, counts: Codes, why: list[str]) -> pd.DataFrame:
+    rows = [
+        (condition, *state, part, n, reason)
+        for part in HELD_OUT
+        for (condition, state), n, reason in zip(cells.pairs, _of_part(counts, part).tolist(), why, strict=True)
+        if reason and n
+    ]
+    return pd.DataFrame(sorted(rows), columns=["condition", *cells.keys.covariates, "split", "cells", "why"])
+
+
+def _require_left(before: Codes, after: Codes, table: pd.DataFrame) -> None:
+    """A part that had perturbed cells must keep some: else nothing is asked for there."""
+    for part in HELD_OUT:
+        if _of_part(before, part).any() and not _of_part(after, part).any():
+            raise InputError(
+                f"No perturbed cell of {part} can be predicted",
+                where=f"split: {len(table):,} conditions, such as {table['condition'].iloc[0]} {table['why'].iloc[0]}",
+                fix="Hold out less, draw with another seed, or hold out what training shows elsewhere.",
+            )
+
+
+def _of_part(counts: Codes, part: str) -> Codes:
+    """One column of the counts of cells by pair."""
+    return counts[:, SPLIT_NAMES.index(part)]
