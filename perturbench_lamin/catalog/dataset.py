@@ -39,23 +39,31 @@ class Task:
     """A prediction task: which cells a model sees, and which it is asked for.
 
     Attributes:
-        name: the splitting method: ``combine`` (unseen pairs of seen perturbations), ``transfer`` (seen
-            perturbations in unseen covariate states), ``manual`` (named covariate states held out) or
-            ``predefined`` (the depositors' own split).
+        name: unique within the dataset; its split file is named for it.
+        method: the splitting method, a name in :data:`perturbench_lamin.splitting.tasks.TASKS`.
         covariates: the obs columns whose values make up a covariate state.
         parameters: the method's parameters, under its option names.
         seed: of the method's random draws.
     """
 
     name: str
+    method: str
     covariates: tuple[str, ...]
     parameters: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 42
 
     @property
     def options(self) -> dict[str, Any]:
-        """The parameters with the seed among them, as the splitting room takes them."""
+        """The parameters with the seed among them, as :func:`perturbench_lamin.splitting.tasks.make_split` takes them.
+
+        A notebook may change single ones: ``{**task.options, "max_heldout_covariates": 2}``.
+        """
         return {**self.parameters, "seed": self.seed}
+
+
+def unseen_task(covariates: tuple[str, ...]) -> Task:
+    """The task that the published benchmark lacks and the field asks for: whole genes or compounds held out."""
+    return Task("unseen", "unseen", covariates, {"max_heldout_fraction": 0.3}, seed=42)
 
 
 @dataclass(frozen=True)
@@ -89,7 +97,7 @@ class Dataset:
         covariates: the obs columns that make up a covariate state after curation.
         raw_files: the deposit that curation starts from.
         deposited: the curated files of the published benchmark, to compare with.
-        tasks: the published benchmark's tasks, first the one of its main tables.
+        tasks: the published benchmark's, first the one of its main tables; and ``unseen``, which it lacks.
         raw: expected shape of the raw data.
         curated: expected shape after the public curation recipe.
         published: shape of the deposited curated file or of the paper. It differs from ``curated`` where the

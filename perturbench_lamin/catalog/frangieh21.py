@@ -1,7 +1,7 @@
 """Frangieh 2021: knock-outs in melanoma cells, alone, with interferon gamma, and in co-culture."""
 
 from perturbench_lamin.catalog.archives import SCPERTURB_RECORD, deposited_file, zenodo_file
-from perturbench_lamin.catalog.dataset import GENETIC, Dataset, Shape, Task
+from perturbench_lamin.catalog.dataset import GENETIC, Dataset, Shape, Task, unseen_task
 
 NAME = "frangieh21"
 
@@ -25,7 +25,14 @@ DATASET = Dataset(
         ),
     ),
     tasks=(
-        Task("manual", ("treatment",), {"heldout_states": (("co-culture",),), "max_heldout_fraction": 0.7}, seed=0),
+        Task(
+            "transfer",
+            "manual",
+            ("treatment",),
+            {"heldout_states": (("co-culture",),), "max_heldout_fraction": 0.7},
+            seed=0,
+        ),
+        unseen_task(("treatment",)),
     ),
     raw=Shape(218_331, 23_712, 249),
     curated=Shape(218_331, 9_140, 249),

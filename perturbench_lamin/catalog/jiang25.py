@@ -3,7 +3,7 @@
 from itertools import product
 
 from perturbench_lamin.catalog.archives import deposited_file, zenodo_file
-from perturbench_lamin.catalog.dataset import GENETIC, Dataset, Shape, Task
+from perturbench_lamin.catalog.dataset import GENETIC, Dataset, Shape, Task, unseen_task
 
 NAME = "jiang25"
 COVARIATES = ("cell_type", "treatment")
@@ -31,7 +31,10 @@ DATASET = Dataset(
         ),
         deposited_file(NAME, "jiang24_split.csv", "f1822ab1252b363727f30bbe8889384c2b306369889364390ecccb80e75f87d7"),
     ),
-    tasks=(Task("manual", COVARIATES, {"heldout_states": HELD_OUT, "max_heldout_fraction": 0.7}, seed=0),),
+    tasks=(
+        Task("transfer", "manual", COVARIATES, {"heldout_states": HELD_OUT, "max_heldout_fraction": 0.7}, seed=0),
+        unseen_task(COVARIATES),
+    ),
     raw=Shape(1_628_476),
     curated=Shape(1_628_476, 15_476, 219),
     published=Shape(1_628_476),

@@ -1,9 +1,22 @@
 """Srivatsan 2020 (sci-Plex 3): 188 drugs in A549, K562 and MCF7."""
 
 from perturbench_lamin.catalog.archives import SCPERTURB_RECORD, deposited_file, zenodo_file
-from perturbench_lamin.catalog.dataset import CHEMICAL, Dataset, Shape, Task
+from perturbench_lamin.catalog.dataset import CHEMICAL, Dataset, Shape, Task, unseen_task
 
 NAME = "srivatsan20"
+
+
+def _imbalance(percent: int) -> Task:
+    """Transfer after taking drugs away from two of the lines, until the lines' balance is this."""
+    parameters = {
+        "balance": percent / 100,
+        "sampling_seed": 42,
+        "min_conditions": 30,
+        "max_heldout_covariates": 1,
+        "max_heldout_fraction": 0.3,
+    }
+    return Task(f"balance-{percent}", "imbalance", ("cell_type",), parameters, seed=57)
+
 
 DATASET = Dataset(
     name=NAME,
@@ -26,6 +39,7 @@ DATASET = Dataset(
     tasks=(
         Task(
             "transfer",
+            "transfer",
             ("cell_type",),
             {
                 "min_train_covariates": 1,
@@ -35,6 +49,8 @@ DATASET = Dataset(
             },
             seed=42,
         ),
+        *(_imbalance(percent) for percent in (100, 90, 80, 70)),
+        unseen_task(("cell_type",)),
     ),
     raw=None,
     curated=Shape(183_856, 9_198, 189),

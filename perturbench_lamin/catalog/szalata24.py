@@ -1,7 +1,7 @@
 """Szałata 2024 (OP3): drugs on blood cells of several donors."""
 
 from perturbench_lamin.catalog.archives import deposited_file, geo_series_file
-from perturbench_lamin.catalog.dataset import CHEMICAL, Dataset, Shape, Task
+from perturbench_lamin.catalog.dataset import CHEMICAL, Dataset, Shape, Task, unseen_task
 
 NAME = "szalata24"
 
@@ -24,15 +24,19 @@ DATASET = Dataset(
     ),
     tasks=(
         Task(
+            "transfer",
             "predefined",
             ("cell_type",),
             {
                 "column": "split",
                 "names": {"train": "train", "public_test": "val", "private_test": "test"},
+                "unassigned": "control",
                 "min_cells": 100,
+                "val_test_seed": 21,
             },
             seed=11,
         ),
+        unseen_task(("cell_type",)),
     ),
     raw=Shape(298_087, 21_265, 144),
     curated=Shape(298_087, 21_265, 144),

@@ -65,7 +65,7 @@ def preprocess(
     keys = obs_keys(perturbation_key, covariate_keys, control, delimiter)
     params = PreprocessParams(highly_variable=hvg, degs=degs, min_cells=min_cells)
     report = preprocess_file(source, out, keys, params, progress=interactive())
-    click.echo(report.table().fillna("").to_string(index=False))
+    click.echo(report.table().to_string(index=False, na_rep=""))
     click.echo(f"\nWritten: {out}")
 
 

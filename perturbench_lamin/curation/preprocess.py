@@ -33,7 +33,7 @@ from perturbench_lamin.errors import InputError, some
 from perturbench_lamin.files import atomic_path
 
 DEGS_KEY = "perturbench_degs"
-"""The table ``covariates…, condition, rank, gene, score`` of differentially expressed genes in ``uns``."""
+"""The table ``covariates…, condition, de_rank, de_gene, de_score`` of differentially expressed genes in ``uns``."""
 
 
 def preprocess(
@@ -74,7 +74,6 @@ def preprocess(
     """
     params, limits = params or PreprocessParams(), limits or Limits()
     _require_names(source, obs, var)
-    _require_free(keys)
     obs, var = writable(obs, "obs"), writable(var, "var")  # now, rather than after three passes
     groups = cell_groups(obs, keys, selection)
     tokens = token_table(obs[keys.perturbation].astype(str).unique(), keys)
@@ -249,13 +248,3 @@ def _require_names(source: CountSource, obs: pd.DataFrame, var: pd.DataFrame) ->
                 where=what,
                 fix=f"Drop them, or rename with make_unique: {some(twice, 3)}.",
             )
-
-
-def _require_free(keys: ObsKeys) -> None:
-    taken = {"rank", "gene", "score"} & {keys.perturbation, *keys.covariates}
-    if taken:
-        raise InputError(
-            f"The column name {min(taken)!r} is taken by the table of differentially expressed genes",
-            where="obs",
-            fix="Rename the column.",
-        )

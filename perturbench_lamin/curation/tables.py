@@ -75,8 +75,8 @@ def deg_table(groups: CellGroups, keys: ObsKeys, genes: KeptGenes, tops: Tops) -
     table = {name: [state[i] for state in states] for i, name in enumerate(keys.covariates)}
     table[keys.perturbation] = list(groups.group_condition[tops.group])
     names = genes.expressed[tops.gene].to_numpy(dtype=object)
-    frame = pd.DataFrame(table | {"rank": tops.rank, "gene": names, "score": tops.score})
-    return frame.astype(dict.fromkeys((*keys.covariates, keys.perturbation, "gene"), "category"))
+    frame = pd.DataFrame(table | {"de_rank": tops.rank, "de_gene": names, "de_score": tops.score})
+    return frame.astype(dict.fromkeys((*keys.covariates, keys.perturbation, "de_gene"), "category"))
 
 
 def require_some(keep: np.ndarray, what: str) -> None:

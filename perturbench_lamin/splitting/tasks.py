@@ -13,8 +13,16 @@ from perturbench_lamin.conditions import ObsKeys, require_controls_per_state, re
 from perturbench_lamin.errors import InputError, nearest, some
 from perturbench_lamin.splitting.combine import CombineParams, split_combine
 from perturbench_lamin.splitting.combine_inverse import CombineInverseParams, split_combine_inverse
+from perturbench_lamin.splitting.imbalance import ImbalanceParams, split_imbalance
 from perturbench_lamin.splitting.manual import ManualParams, split_manual
+from perturbench_lamin.splitting.predefined import PredefinedParams, split_predefined
+from perturbench_lamin.splitting.scaling import ScalingParams, split_scaling
+from perturbench_lamin.splitting.scaling_perturbations import (
+    ScalingPerturbationsParams,
+    split_scaling_perturbations,
+)
 from perturbench_lamin.splitting.transfer import TransferParams, split_transfer
+from perturbench_lamin.splitting.unseen import UnseenParams, split_unseen
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +47,13 @@ TASKS: Mapping[str, Task] = {
     "combine": Task(split_combine, CombineParams, "combinations held out, singles seen"),
     "combine-inverse": Task(split_combine_inverse, CombineInverseParams, "singles held out, combinations seen"),
     "manual": Task(split_manual, ManualParams, "conditions held out of named covariate states"),
+    "predefined": Task(split_predefined, PredefinedParams, "the depositors' own split, read from a column"),
+    "scaling": Task(split_scaling, ScalingParams, "manual, trained on some of the covariate states"),
+    "scaling-perturbations": Task(
+        split_scaling_perturbations, ScalingPerturbationsParams, "transfer, trained on some of the conditions"
+    ),
+    "imbalance": Task(split_imbalance, ImbalanceParams, "transfer, with fewer conditions in some covariate states"),
+    "unseen": Task(split_unseen, UnseenParams, "whole perturbations held out of every covariate state"),
 }
 
 

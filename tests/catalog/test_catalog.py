@@ -81,10 +81,8 @@ def test_tasks_are_the_splitting_rooms_tasks_and_options(name):
     dataset = get_dataset(name)
     for task in dataset.tasks:
         assert task.covariates == ObsKeys(covariates=dataset.covariates).covariates
-        if task.name == "predefined":  # made of the deposit's own column
-            continue
-        assert task.name in TASKS
-        params = resolve_params(task.name, task.options)
+        assert task.method in TASKS
+        params = resolve_params(task.method, task.options)
         assert params.seed == task.seed
         for option, value in task.parameters.items():
             assert getattr(params, option) == value
@@ -92,11 +90,48 @@ def test_tasks_are_the_splitting_rooms_tasks_and_options(name):
 
 def test_norman_task():
     task = get_dataset("norman19").task("combine")
+    assert task.method == "combine"
     assert task.options == {"max_heldout_fraction": 0.7, "seed": 42}
 
 
+def test_task_names_are_unique_and_fit_for_file_names():
+    for dataset in DATASETS.values():
+        names = [task.name for task in dataset.tasks]
+        assert len(names) == len(set(names))
+        assert all(re.fullmatch("[a-z0-9-]+", name) for name in names)
+
+
+def test_tasks_of_the_benchmark():
+    assert {name: [task.name for task in dataset.tasks] for name, dataset in DATASETS.items()} == {
+        "norman19": ["combine", "combine-inverse", "unseen"],
+        "srivatsan20": ["transfer", "balance-100", "balance-90", "balance-80", "balance-70", "unseen"],
+        "frangieh21": ["transfer", "unseen"],
+        "mcfaline24": [
+            "transfer",
+            "scaling-small",
+            "scaling-medium",
+            "scaling-full",
+            "scaling-perturbations-small",
+            "scaling-perturbations-medium",
+            "scaling-perturbations-full",
+            "unseen",
+        ],
+        "jiang25": ["transfer", "unseen"],
+        "szalata24": ["transfer", "unseen"],
+    }
+
+
+def test_scaling_sizes_differ_in_what_is_trained_on_alone():
+    dataset = get_dataset("mcfaline24")
+    for family, option in (("scaling", "train_states"), ("scaling-perturbations", "level")):
+        options = [dict(dataset.task(f"{family}-{size}").options) for size in ("small", "medium", "full")]
+        sizes = [given.pop(option) for given in options]
+        assert options[0] == options[1] == options[2]
+        assert len(set(sizes)) == 3
+
+
 def test_jiang_holds_out_twelve_states():
-    states = get_dataset("jiang25").task("manual").parameters["heldout_states"]
+    states = get_dataset("jiang25").task("transfer").parameters["heldout_states"]
     assert len(set(states)) == 12
 
 
@@ -118,6 +153,6 @@ def test_records_are_plain_data():
 def test_table_has_a_row_a_dataset():
     table = datasets_table()
     assert list(table.index) == NAMES
-    assert table.loc["norman19", "tasks"] == "combine"
+    assert table.loc["norman19", "tasks"] == "combine, combine-inverse, unseen"
     assert table.loc["szalata24", "doi"] == ""
     assert not table.drop(columns=["genes", "conditions"]).isna().any().any()

@@ -98,7 +98,7 @@ def test_the_reference_selects_the_same_genes(shared_file, tmp_path, name, state
     ours = data.uns[DEGS_KEY]
     key = ours[state].astype(str) + "_" + ours["condition"].astype(str)
     assert (
-        ours.groupby(key)["gene"].agg(list).to_dict()
+        ours.groupby(key)["de_gene"].agg(list).to_dict()
         == degs.groupby("covariate_perturbation")["gene"].agg(list).to_dict()
     )
 
@@ -119,10 +119,10 @@ def test_scanpy_agrees_on_random_data(tmp_path_factory, seed, states, conditions
     for (state, condition), part in degs.groupby(["cell_type", "condition"], observed=True):
         other = scores[(state, condition)]
         size = other.abs().sort_values(ascending=False)
-        np.testing.assert_allclose(part["score"], other[part["gene"].astype(str)], rtol=1e-4)
-        np.testing.assert_allclose(part["score"].abs(), size.iloc[: len(part)], rtol=1e-4)  # equal up to ties
+        np.testing.assert_allclose(part["de_score"], other[part["de_gene"].astype(str)], rtol=1e-4)
+        np.testing.assert_allclose(part["de_score"].abs(), size.iloc[: len(part)], rtol=1e-4)  # equal up to ties
     perturbed = set(obs["condition"]) & set(theirs.var_names)
-    assert set(ours.var_names) == variable | set(degs["gene"]) | perturbed
+    assert set(ours.var_names) == variable | set(degs["de_gene"]) | perturbed
     np.testing.assert_array_equal(ours.layers["counts"].toarray(), theirs[:, ours.var_names].layers["counts"].toarray())
     np.testing.assert_allclose(ours.X.toarray(), theirs[:, ours.var_names].X.toarray(), rtol=3e-7)
 
@@ -313,7 +313,7 @@ def test_no_covariate_is_one_state(tmp_path):
     run(matrix, obs, var, tmp_path / "b.h5ad")
     a, b = ad.read_h5ad(tmp_path / "a.h5ad"), ad.read_h5ad(tmp_path / "b.h5ad")
     pd.testing.assert_frame_equal(a.var, b.var)
-    assert list(a.uns[DEGS_KEY].columns) == ["condition", "rank", "gene", "score"]
+    assert list(a.uns[DEGS_KEY].columns) == ["condition", "de_rank", "de_gene", "de_score"]
 
 
 def test_states_that_join_to_one_text_stay_apart(tmp_path):

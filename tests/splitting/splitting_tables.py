@@ -38,3 +38,18 @@ def digest(split: pd.Series) -> str:
     """The first 16 hexadecimal digits of the SHA-256 of ``cell,split`` lines."""
     text = "".join(f"{cell},{part}\n" for cell, part in split.items())
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def grid(
+    conditions: Iterable[str], states: Iterable[tuple[str, ...]], covariates: Iterable[str], controls: int = 100
+) -> pd.DataFrame:
+    """One cell of every condition in every state, state after state, and control cells."""
+    pairs = {(condition, state): 1 for state in states for condition in conditions}
+    return table(pairs | {("control", state): controls for _, state in pairs}, covariates)
+
+
+def conditions_by_part(obs: pd.DataFrame, split: pd.Series, covariates: Iterable[str]) -> dict[tuple[str, ...], tuple]:
+    """Each state's numbers of conditions (the control counted, as in the published tables) in train, val and test."""
+    rows = obs.assign(split=split.to_numpy()).groupby([*covariates, "split"])["condition"].nunique()
+    states = dict.fromkeys(key[:-1] for key in rows.index)
+    return {state: tuple(int(rows.get((*state, part), 0)) for part in ("train", "val", "test")) for state in states}

@@ -14,11 +14,20 @@ from sklearn.model_selection import train_test_split
 from splitting_tables import digest, screen
 
 from perturbench_lamin.conditions import ObsKeys
-from perturbench_lamin.splitting.tasks import make_split
+from perturbench_lamin.splitting.tasks import TASKS, make_split
 
 ONE = [("k562",), ("a549",), ("mcf7",)]
 TWO = [(line, drug) for line in ("k562", "a549") for drug in ("none", "ifng")]
 HELDOUT = {1: ["mcf7", "a549"], 2: [["k562", "ifng"], ["a549", "none"]]}
+OPTIONS = {
+    "manual": lambda n: {"heldout_states": HELDOUT[n]},
+    "scaling": lambda n: {"heldout_states": HELDOUT[n], "train_states": (ONE[:1], TWO[:1])[n - 1]},
+    "scaling-perturbations": lambda n: {"level": 1, "shares": [0.9, 0.9], "max_heldout_covariates": n},
+    "imbalance": lambda n: {"balance": 0.95, "min_conditions": 5, "max_heldout_fraction": 0.5},
+    "predefined": lambda n: {"column": "condition", "names": PARTS},
+}
+PARTS = {name: "val" if name < "g03" else "test" if name < "g06" else "train" for name in set(screen(ONE)["condition"])}
+PARTS.pop("control")
 
 FROZEN = {
     ("transfer", 1, 0): "ed75f4e71bea7551",
@@ -37,14 +46,41 @@ FROZEN = {
     ("manual", 1, 42): "d3ef0b125bc243e3",
     ("manual", 2, 0): "dd625f27eb3a3407",
     ("manual", 2, 42): "8e620b4726ec6d6a",
+    ("predefined", 1, 0): "849f0bdb07bfecb1",
+    ("predefined", 1, 42): "3d5aa23b8e305f67",
+    ("predefined", 2, 0): "5be311c4536c8f3a",
+    ("predefined", 2, 42): "a7a530c537bd0d90",
+    ("scaling", 1, 0): "4f7d0144281e1184",
+    ("scaling", 1, 42): "b841d0b415e2cca5",
+    ("scaling", 2, 0): "2faf9ca7e9b0c8f4",
+    ("scaling", 2, 42): "79bd68960e83e123",
+    ("scaling-perturbations", 1, 0): "d41a42a69b3322a4",
+    ("scaling-perturbations", 1, 42): "d8f87efdd943fada",
+    ("scaling-perturbations", 2, 0): "6b3463ad393ef983",
+    ("scaling-perturbations", 2, 42): "701922a96cf597ed",
+    ("imbalance", 1, 0): "30a83c92f7700737",
+    ("imbalance", 1, 42): "1f9d174d7bcfb9aa",
+    ("imbalance", 2, 0): "10aaf8856eb86a9e",
+    ("imbalance", 2, 42): "a2460b8edf39c135",
+    ("unseen", 1, 0): "242552bd0ac4a227",
+    ("unseen", 1, 42): "ec0ff4c5814f04d5",
+    ("unseen", 2, 0): "7aa4e77e79715d17",
+    ("unseen", 2, 42): "95ddfb56b365c8a6",
 }
+
+
+def params_of(task: str, n_covariates: int, seed: int) -> dict:
+    return {"seed": seed} | OPTIONS.get(task, lambda n: {})(n_covariates)
 
 
 def make(task: str, n_covariates: int, seed: int):
     columns = ("cell_type", "treatment")[:n_covariates]
     obs = screen(ONE if n_covariates == 1 else TWO, columns)
-    params = {"seed": seed} | ({"heldout_states": HELDOUT[n_covariates]} if task == "manual" else {})
-    return make_split(obs, task, ObsKeys(covariates=columns), params)
+    return make_split(obs, task, ObsKeys(covariates=columns), params_of(task, n_covariates, seed))
+
+
+def test_every_task_is_frozen():
+    assert {task for task, _, _ in FROZEN} == set(TASKS)
 
 
 @pytest.mark.parametrize(("task", "n_covariates", "seed"), sorted(FROZEN))

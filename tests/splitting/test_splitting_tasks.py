@@ -23,14 +23,29 @@ STATES = [("a",), ("b",), ("c",)]
 
 def test_defaults_are_the_published_ones():
     defaults = {name: dataclasses.asdict(task.params()) for name, task in TASKS.items()}
-    assert {params["seed"] for params in defaults.values()} == {54}
+    assert {name: params["seed"] for name, params in defaults.items()} == {
+        "transfer": 54,
+        "combine": 54,
+        "combine-inverse": 54,
+        "manual": 54,
+        "predefined": 11,
+        "scaling": 12345,
+        "scaling-perturbations": 57,
+        "imbalance": 57,
+        "unseen": 42,
+    }
     assert {params["train_control_fraction"] for params in defaults.values()} == {0.5}
     assert {params["test_fraction"] for params in defaults.values()} == {0.5}
-    assert {name: params["max_heldout_fraction"] for name, params in defaults.items()} == {
+    assert {name: params.get("max_heldout_fraction") for name, params in defaults.items()} == {
         "transfer": 0.3,
         "combine": 0.7,
         "combine-inverse": 0.3,
         "manual": 0.7,
+        "predefined": None,
+        "scaling": 0.7,
+        "scaling-perturbations": 0.3,
+        "imbalance": 0.3,
+        "unseen": 0.3,
     }
     assert (defaults["transfer"]["max_heldout_covariates"], defaults["transfer"]["min_train_covariates"]) == (2, 1)
     assert {params.get("max_heldout_perturbations", 200) for params in defaults.values()} == {200}
@@ -62,6 +77,31 @@ def test_params_may_be_a_dataclass_a_mapping_or_left_out():
         ("transfer", {"seed": 1.0}, "seed is 1.0"),
         ("transfer", {"max_heldout_covariates": 0}, "of at least 1"),
         ("manual", {}, "No covariate state is named"),
+        ("scaling", {}, "No covariate state is named"),
+        ("scaling", {"heldout_states": ["a"], "train_states": ["b", "b"]}, "train_states names a state twice"),
+        ("scaling", {"heldout_states": ["a"], "train_states": ["a"]}, "a is among the train_states and the heldout"),
+        ("scaling", {"heldout_states": ["a"], "train_states": ["z"]}, "No cell has the covariate state 'z'"),
+        ("scaling", {"heldout_states": ["z"]}, r"'z' \[heldout_states, columns cell_type\]"),
+        ("scaling", {"heldout_states": ["a"], "max_heldout_fraction": 0.0}, "No perturbed cell is in val or test"),
+        ("scaling", {"heldout_states": ["a"], "train_control_fraction": 1.0}, "control cells of a cannot be dealt out"),
+        ("scaling-perturbations", {"level": 3}, "level is 3, but 2 shares make levels 0 to 2"),
+        ("scaling-perturbations", {"level": -1}, "of at least 0"),
+        ("scaling-perturbations", {"shares": [0.5, 0.0]}, "shares has 0.0"),
+        ("scaling-perturbations", {"sampling_seed": -1}, "sampling_seed is -1"),
+        ("imbalance", {"balance": 1.5}, "balance is 1.5"),
+        (
+            "imbalance",
+            {"balance": 0.9},
+            r"fewer conditions than another \[min_conditions 30, conditions by state \d+, ",
+        ),
+        ("imbalance", {"balance": 0.1, "min_conditions": 2}, r"balance of 0.1 ± 0.01(.|\n)*the balance is 0\.\d+"),
+        ("imbalance", {"min_conditions": 0}, "of at least 1"),
+        ("unseen", {"max_heldout_fraction": 0.1}, "1 of 12 perturbations are held out: not one each for val and test"),
+        ("unseen", {"max_heldout_fraction": 1.0}, "No perturbed cell is in train"),
+        ("unseen", {"train_control_fraction": 0.95}, "9 control cells of a cannot be dealt out"),
+        ("predefined", {"column": "cell-type"}, "Did you mean cell_type"),
+        ("predefined", {"names": {"a": "training"}}, "names has 'training' for 'a'"),
+        ("predefined", {"column": "cell_type", "names": {"a": "train", "b": "val"}}, "Unknown values: c"),
         ("manual", {"heldout_states": ["a", "a"]}, "a state twice"),
         ("manual", {"heldout_states": ["aa"]}, "No cell has the covariate state 'aa'"),
     ],
