@@ -71,5 +71,9 @@ DATASET = Dataset(
     raw=Shape(1_007_884, 58_347),
     curated=Shape(878_229, 15_009, 528),
     published=Shape(892_800, None, 525),
-    notes="The paper counts the cells before the treatments temozolomide and thioguanine are removed.",
+    notes=(
+        "The paper counts the cells before the treatments temozolomide and thioguanine are removed. The published "
+        "description of the data-scaling draws leaves open whether the control took part and how the perturbations "
+        "were ordered; here it does not, and they stand in order of appearance."
+    ),
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from perturbench_lamin.cli.options import assignments
 from perturbench_lamin.cli.progress import StepLines, interactive
 from perturbench_lamin.errors import ChainError, InputError, nearest
 
@@ -103,7 +104,7 @@ def run(
         preset=preset,
         max_epochs=max_epochs,
         profile=profile,
-        curation=_values(curation),
+        curation=assignments(curation, "--set"),
         raw_folder=raw,
         accelerator=accelerator,
     )
@@ -213,18 +214,3 @@ def _check_notebooks(dataset: Dataset, notebooks: Path) -> None:
         raise InputError(
             f"No notebooks for {dataset.name}", where=notebooks / "curation", fix=nearest(dataset.name, have)
         )
-
-
-def _values(assignments: tuple[str, ...]) -> dict[str, object]:
-    import json
-
-    values: dict[str, object] = {}
-    for assignment in assignments:
-        name, found, text = assignment.partition("=")
-        if not found:
-            raise InputError(f"Not NAME=VALUE: {assignment!r}", where="--set", fix="For example --set degs=50.")
-        try:
-            values[name] = json.loads(text)
-        except ValueError:
-            values[name] = text
-    return values

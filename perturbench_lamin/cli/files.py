@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from perturbench_lamin.cli.options import assignments
 from perturbench_lamin.conditions import ObsKeys
 
 FILE_IN = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -71,7 +72,7 @@ def preprocess(
 
 @click.command()
 @click.argument("source", metavar="OBS.csv|h5ad", type=FILE_IN)
-@click.option("--task", required=True, help="transfer, combine or combine-inverse.")
+@click.option("--task", required=True, help="transfer, combine, combine-inverse, unseen, manual, …")
 @keys_options
 @click.option("--seed", type=int, help="Seed of the draws.")
 @click.option("--max-heldout-covariates", type=int, help="States a perturbation is held out in, at most.")
@@ -81,6 +82,7 @@ def preprocess(
 @click.option("--train-control-fraction", type=float, help="Share of the control cells in training.")
 @click.option("--test-fraction", type=float, help="Share of the held-out conditions in test; the rest is val.")
 @click.option("--downsample-fraction", type=float, help="Share of the conditions to use at all.")
+@click.option("--param", "others", multiple=True, metavar="NAME=VALUE", help="Another parameter of the task.")
 @click.option("--out", required=True, type=FILE_OUT, metavar="OUT.csv")
 def split(
     source: Path,
@@ -89,6 +91,7 @@ def split(
     covariate_keys: tuple[str, ...],
     control: str,
     delimiter: str,
+    others: tuple[str, ...],
     out: Path,
     **params: Any,
 ) -> None:
@@ -106,7 +109,7 @@ def split(
 
     keys = obs_keys(perturbation_key, covariate_keys, control, delimiter)
     obs = read_obs(source)
-    given = {name: value for name, value in params.items() if value is not None}
+    given = {name: value for name, value in params.items() if value is not None} | assignments(others, "--param")
     parts = make_split(obs, task, keys, given)
     write_split(parts, out)
     click.echo(split_summary(obs, parts, keys).to_string())

@@ -17,7 +17,7 @@ def render(notebook: Path) -> Path:
     exporter = HTMLExporter(exclude_input_prompt=True, exclude_output_prompt=True, embed_images=True)
     exporter.mathjax_url = exporter.require_js_url = exporter.jquery_url = exporter.mermaid_js_url = ""
     page, _ = exporter.from_notebook_node(nbformat.read(notebook, as_version=4))
-    return write_text(notebook.with_suffix(".html"), page)
+    return write_text(notebook.with_suffix(".html"), page.replace('<script src=""></script>', ""))
 
 
 def attach(run: ln.Run, page: Path) -> None:

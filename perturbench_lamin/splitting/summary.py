@@ -64,7 +64,18 @@ def excluded_pairs(obs: pd.DataFrame, split: pd.Series, keys: ObsKeys) -> pd.Dat
 
 
 def cells_by_pair(cells: Cells, split: pd.Series) -> Codes:
-    """(pairs, 4) how many cells of each pair are in train, val and test, and how many in none."""
+    """Count the cells of each (condition, covariate state) pair.
+
+    Args:
+        cells: the table of cells.
+        split: (cells,) "train", "val", "test" or "", in the order of the table.
+
+    Returns:
+        (pairs, 4) how many cells are in train, in val, in test and in none.
+
+    Raises:
+        InputError: the table and the split do not have the same cells in the same order, or a value is unknown.
+    """
     if not split.index.equals(cells.names):
         raise InputError(
             "The split and the table do not have the same cells in the same order",

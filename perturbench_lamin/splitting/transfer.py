@@ -61,7 +61,8 @@ def split_transfer(obs: pd.DataFrame, keys: ObsKeys, params: TransferParams) -> 
 
 def split_transfer_of(obs: pd.DataFrame, chosen: Mask, keys: ObsKeys, params: TransferParams) -> pd.Series:
     """Make the split of some of the cells, as if there were no others; those get ""."""
-    return split_transfer(obs[chosen], keys, params).reindex(obs.index, fill_value="")
+    cells = obs.loc[chosen, [keys.perturbation, *keys.covariates]]
+    return split_transfer(cells, keys, params).reindex(obs.index, fill_value="")
 
 
 def hold_out(cells: Cells, params: TransferParams) -> Holdout:

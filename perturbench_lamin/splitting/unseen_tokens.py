@@ -46,7 +46,7 @@ def exclude_unpredictable(obs: pd.DataFrame, split: pd.Series, keys: ObsKeys) ->
     perturbed = np.array([condition != keys.control for condition, _ in cells.pairs])
     known = np.array([not reason for reason in why])
     _require_left(counts[perturbed], counts[perturbed & known], table)
-    return split.where(known[cells.pair_codes] | ~split.isin(HELD_OUT).to_numpy(), ""), table
+    return split.astype(object).where(known[cells.pair_codes], ""), table
 
 
 def _reasons(cells: Cells, counts: Codes) -> list[str]:

@@ -53,3 +53,22 @@ def conditions_by_part(obs: pd.DataFrame, split: pd.Series, covariates: Iterable
     rows = obs.assign(split=split.to_numpy()).groupby([*covariates, "split"])["condition"].nunique()
     states = dict.fromkeys(key[:-1] for key in rows.index)
     return {state: tuple(int(rows.get((*state, part), 0)) for part in ("train", "val", "test")) for state in states}
+
+
+ONE = [("k562",), ("a549",), ("mcf7",)]
+TWO = [(line, drug) for line in ("k562", "a549") for drug in ("none", "ifng")]
+HELDOUT = {1: ["mcf7", "a549"], 2: [["k562", "ifng"], ["a549", "none"]]}
+OPTIONS = {
+    "manual": lambda n: {"heldout_states": HELDOUT[n]},
+    "scaling": lambda n: {"heldout_states": HELDOUT[n], "train_states": (ONE[:1], TWO[:1])[n - 1]},
+    "scaling-perturbations": lambda n: {"level": 1, "shares": [0.9, 0.9], "max_heldout_covariates": n},
+    "imbalance": lambda n: {"balance": 0.95, "min_conditions": 5, "max_heldout_fraction": 0.5},
+    "predefined": lambda n: {"column": "condition", "names": PARTS},
+}
+PARTS = {name: "val" if name < "g03" else "test" if name < "g06" else "train" for name in set(screen(ONE)["condition"])}
+PARTS.pop("control")
+
+
+def params_of(task: str, n_covariates: int, seed: int) -> dict:
+    """Parameters with which every task can be made of ``screen`` of one or two covariates."""
+    return {"seed": seed} | OPTIONS.get(task, lambda n: {})(n_covariates)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from splitting_tables import screen
-from test_splitting_frozen import TWO, params_of
+from splitting_tables import TWO, params_of, screen
 
 from perturbench_lamin.conditions import ObsKeys
 from perturbench_lamin.splitting.io import read_split, write_split

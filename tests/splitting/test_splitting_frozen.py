@@ -11,23 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.model_selection import train_test_split
-from splitting_tables import digest, screen
+from splitting_tables import ONE, TWO, digest, params_of, screen
 
 from perturbench_lamin.conditions import ObsKeys
 from perturbench_lamin.splitting.tasks import TASKS, make_split
-
-ONE = [("k562",), ("a549",), ("mcf7",)]
-TWO = [(line, drug) for line in ("k562", "a549") for drug in ("none", "ifng")]
-HELDOUT = {1: ["mcf7", "a549"], 2: [["k562", "ifng"], ["a549", "none"]]}
-OPTIONS = {
-    "manual": lambda n: {"heldout_states": HELDOUT[n]},
-    "scaling": lambda n: {"heldout_states": HELDOUT[n], "train_states": (ONE[:1], TWO[:1])[n - 1]},
-    "scaling-perturbations": lambda n: {"level": 1, "shares": [0.9, 0.9], "max_heldout_covariates": n},
-    "imbalance": lambda n: {"balance": 0.95, "min_conditions": 5, "max_heldout_fraction": 0.5},
-    "predefined": lambda n: {"column": "condition", "names": PARTS},
-}
-PARTS = {name: "val" if name < "g03" else "test" if name < "g06" else "train" for name in set(screen(ONE)["condition"])}
-PARTS.pop("control")
 
 FROZEN = {
     ("transfer", 1, 0): "ed75f4e71bea7551",
@@ -67,10 +54,6 @@ FROZEN = {
     ("unseen", 2, 0): "7aa4e77e79715d17",
     ("unseen", 2, 42): "95ddfb56b365c8a6",
 }
-
-
-def params_of(task: str, n_covariates: int, seed: int) -> dict:
-    return {"seed": seed} | OPTIONS.get(task, lambda n: {})(n_covariates)
 
 
 def make(task: str, n_covariates: int, seed: int):

@@ -57,8 +57,11 @@ def test_a_group_of_just_enough_cells_stays(obs):
 
 
 def test_control_cells_that_the_depositors_assigned_stay_where_they_are(obs):
+    """However few they are."""
     obs.loc[(obs["condition"] == "control") & (obs["cell_type"] == "a"), "split"] = "private_test"
-    split = make_split(obs, "predefined", ObsKeys(), {"names": NAMES})
+    obs.loc[obs["condition"] == "g2", "cell_type"] = "b"
+    obs.loc[(obs["condition"] == "g3") & (obs["cell_type"] == "a"), "cell_type"] = "b"
+    split = make_split(obs, "predefined", ObsKeys(), {"names": NAMES, "min_cells": 9})
     controls = split[obs["condition"] == "control"].groupby(obs["cell_type"]).agg(set)
     assert controls.to_dict() == {"a": {"test"}, "b": {"train", "val", "test"}, "c": {"train", "val", "test"}}
 

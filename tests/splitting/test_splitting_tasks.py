@@ -14,6 +14,7 @@ from splitting_tables import screen, table
 from perturbench_lamin.conditions import ObsKeys
 from perturbench_lamin.errors import InputError
 from perturbench_lamin.splitting.combine import CombineParams
+from perturbench_lamin.splitting.params import share_of
 from perturbench_lamin.splitting.tasks import TASKS, make_split, resolve_params
 from perturbench_lamin.splitting.transfer import TransferParams
 
@@ -49,6 +50,11 @@ def test_defaults_are_the_published_ones():
     }
     assert (defaults["transfer"]["max_heldout_covariates"], defaults["transfer"]["min_train_covariates"]) == (2, 1)
     assert {params.get("max_heldout_perturbations", 200) for params in defaults.values()} == {200}
+
+
+def test_a_share_does_not_lose_one_to_rounding():
+    assert [share_of(1 - fraction, 10) for fraction in (0.9, 0.7, 0.5, 0.0, 1.0)] == [1, 3, 5, 10, 0]
+    assert share_of(0.7, 528) == 369
 
 
 def test_params_may_be_a_dataclass_a_mapping_or_left_out():

@@ -64,6 +64,18 @@ def test_as_many_as_asked_for():
     assert split[obs["condition"] != "control"].value_counts().to_dict() == {"train": 13, "val": 4, "test": 3}
 
 
+def test_a_combination_of_val_and_test_perturbations_is_test():
+    genes = [f"g{number}" for number in range(8)]
+    pairs = [f"{a}+{b}" for place, a in enumerate(genes) for b in genes[place + 1 :]]
+    obs = table({(condition, ("a",)): 4 for condition in ["control", *genes, *pairs]})
+    split = make_split(obs, "unseen", KEYS, {"max_heldout_fraction": 0.5})
+    part = dict(zip(obs["condition"], split, strict=True))
+    assert sorted(part[gene] for gene in genes) == ["test"] * 2 + ["train"] * 4 + ["val"] * 2
+    for pair in pairs:
+        parts = {part[gene] for gene in pair.split("+")}
+        assert part[pair] == next(name for name in ("test", "val", "train") if name in parts)
+
+
 def test_every_state_has_controls_in_every_part():
     obs = screen(STATES)
     split = make_split(obs, "unseen", KEYS, {"train_control_fraction": 0.6})

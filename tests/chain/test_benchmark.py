@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+
+from perturbench_lamin.catalog.datasets import get_dataset
+from perturbench_lamin.chain.benchmark import MODELS, BenchmarkConfig, benchmark_steps
+from perturbench_lamin.chain.step import in_order
+from perturbench_lamin.errors import InputError
+from perturbench_lamin.models.registry import MODELS as REGISTRY
+
+
+def test_every_stage_reads_what_the_one_before_made(tmp_path):
+    steps = benchmark_steps(get_dataset("norman19"), BenchmarkConfig(seeds=(1, 2)), tmp_path)
+    names = [step.name for step in in_order(steps)]
+    assert names[:2] == ["ingest norman19", "curate norman19"]
+    assert names[-1] == "leaderboard norman19 combine"
+    assert "train linear seed 2" in names
+    assert "train additive seed 2" not in names, "a model without randomness is trained once"
+    by_name = {step.name: step for step in steps}
+    evaluate = by_name["evaluate linear seed 2"]
+    assert evaluate.needs() == {"curate norman19", "train linear seed 2"}
+    assert evaluate.inputs["checkpoint"].key == by_name["train linear seed 2"].outputs[0]
+    assert len(by_name["leaderboard norman19 combine"].inputs["metrics"]) == len([n for n in names if "evaluate" in n])
+
+
+def test_the_default_models_are_in_the_registry():
+    assert set(MODELS) <= set(REGISTRY)
+
+
+def test_naming_a_model_twice_trains_it_once(tmp_path):
+    config = BenchmarkConfig(models=("linear", "linear"), seeds=(1,))
+    steps = benchmark_steps(get_dataset("norman19"), config, tmp_path)
+    assert [step.name for step in steps if step.name.startswith("train")] == ["train linear seed 1"]
+
+
+def test_a_folder_without_the_raw_file_is_refused_before_anything_runs(tmp_path):
+    with pytest.raises(InputError, match=r"A raw file is missing.*NormanWeissman2019_filtered\.h5ad"):
+        benchmark_steps(get_dataset("norman19"), BenchmarkConfig(raw_folder=tmp_path), tmp_path)
