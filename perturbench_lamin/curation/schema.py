@@ -18,7 +18,7 @@ VAR_COLUMNS = ("highly_variable", "differentially_expressed", "perturbed")
 OBS_COLUMNS = ("ncounts", "ngenes")
 
 
-def read_curated(path: str | Path, *, backed: bool = False) -> tuple[ad.AnnData, CuratedInfo]:
+def open_curated(path: str | Path, *, backed: bool = False) -> tuple[ad.AnnData, CuratedInfo]:
     """Read a curated file and what it says of itself.
 
     Args:

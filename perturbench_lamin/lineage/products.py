@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from perturbench_lamin.curation.schema import open_curated
 from perturbench_lamin.files import sha256
 from perturbench_lamin.lineage import artifacts, keys
 from perturbench_lamin.lineage.features import annotate
@@ -30,21 +31,25 @@ def save_raw(path: Path, dataset: Dataset, raw_file: RawFile, *, simulated: bool
             "origin_url": raw_file.url,
             "sha256": sha256(path),
             "licence": dataset.licence,
-            "citation": f"{dataset.citation}: {dataset.title}. doi:{dataset.doi}",
+            "citation": f"{dataset.citation}: {dataset.title}." + (f" doi:{dataset.doi}" if dataset.doi else ""),
             "simulated": simulated,
         },
     )
 
 
 def save_curated(path: Path, dataset: str, report: PreprocessReport, *, made_from: Sequence[str]) -> ln.Artifact:
-    """Register a curated AnnData.
+    """Register a curated AnnData, once it is seen to keep the contract of curated files.
 
     Args:
         path: the file.
         dataset: its name.
         report: what preprocessing found.
         made_from: keys or uids of the raw artifacts; if one is simulated, so is this.
+
+    Raises:
+        InputError: the file does not keep the contract.
     """
+    open_curated(path, backed=True)[0].file.close()
     simulated = any(is_simulated(key) for key in made_from)
     return artifacts.save(
         path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import lamindb as ln
@@ -17,7 +18,7 @@ def render(notebook: Path) -> Path:
     exporter = HTMLExporter(exclude_input_prompt=True, exclude_output_prompt=True, embed_images=True)
     exporter.mathjax_url = exporter.require_js_url = exporter.jquery_url = exporter.mermaid_js_url = ""
     page, _ = exporter.from_notebook_node(nbformat.read(notebook, as_version=4))
-    return write_text(notebook.with_suffix(".html"), page.replace('<script src=""></script>', ""))
+    return write_text(notebook.with_suffix(".html"), re.sub(r'<script src="[^"]*"> ?</script>', "", page))
 
 
 def attach(run: ln.Run, page: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from perturbench_lamin.conditions import ObsKeys
 from perturbench_lamin.curation.preprocess import preprocess
 from perturbench_lamin.curation.report import PreprocessParams
-from perturbench_lamin.curation.schema import read_curated
+from perturbench_lamin.curation.schema import open_curated
 from perturbench_lamin.curation.source import MatrixSource
 from perturbench_lamin.errors import InputError, IntegrityError
 
@@ -30,7 +30,7 @@ def curated(tmp_path):
 
 @pytest.mark.parametrize("backed", [False, True])
 def test_a_curated_file_reads_back(curated, backed):
-    data, info = read_curated(curated, backed=backed)
+    data, info = open_curated(curated, backed=backed)
     assert data.n_obs == 80
     assert info.keys == ObsKeys("condition", ())
     assert info.parameters["highly_variable"] == 10
@@ -43,9 +43,9 @@ def test_a_damaged_file_is_refused(curated, tmp_path):
     whole = curated.read_bytes()
     curated.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(IntegrityError):
-        read_curated(curated)
+        open_curated(curated)
     with pytest.raises(InputError, match="No such file"):
-        read_curated(tmp_path / "none.h5ad")
+        open_curated(tmp_path / "none.h5ad")
 
 
 def _drop_counts(file):
@@ -93,7 +93,7 @@ def test_each_breach_is_named(curated, damage, what):
     with h5py.File(curated, "r+") as file:
         damage(file)
     with pytest.raises(InputError, match=what):
-        read_curated(curated)
+        open_curated(curated)
 
 
 def test_an_unknown_condition_is_refused(curated):
@@ -101,4 +101,4 @@ def test_an_unknown_condition_is_refused(curated):
     data.obs["condition"] = data.obs["condition"].cat.rename_categories({"g1+g2": "new"})
     data.write_h5ad(curated)
     with pytest.raises(InputError, match="missing from the table"):
-        read_curated(curated)
+        open_curated(curated)

@@ -1,0 +1,125 @@
+"""Run every benchmark and write the report: ``docs/benchmarks.md`` for people, ``docs/benchmarks.json`` for programs.
+
+Each benchmark runs ours and a plain implementation in one process or one after the other, so that both meet the
+same machine. Run on a quiet machine: ``make bench``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).resolve().parent
+DOCS = FOLDER.parents[1] / "docs"
+LIBRARIES = ("numpy", "scipy", "numba", "pandas", "anndata", "scanpy", "torch", "lightning")
+
+Rows = list[dict[str, Any]]
+
+
+def curation() -> Rows:
+    """Preprocess, against the same steps through scanpy."""
+    import bench_preprocess
+
+    return bench_preprocess.measure()
+
+
+def loading() -> Rows:
+    """Control-matched batches, against scipy indexing and a Python draw per cell."""
+    import bench_loading
+
+    return bench_loading.rows()
+
+
+def evaluation() -> Rows:
+    """Means, RMSE, cosine and their ranks, and the metrics in PCA space, against plain loops."""
+    import bench_evaluation
+
+    return bench_evaluation.measure(1.0, pca=True)
+
+
+BENCHMARKS: dict[str, Callable[[], Rows]] = {"curation": curation, "loading": loading, "evaluation": evaluation}
+
+
+def machine() -> dict[str, str]:
+    """What the figures were measured on."""
+    model = "unknown"
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next((line.split(": ")[1] for line in lines if line.startswith("model name")), model)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "processor": f"{model}, {len(os.sched_getaffinity(0))} cores",
+        "memory": f"{memory:.0f} GiB",
+        "load before": f"{os.getloadavg()[0]:.2f}",
+        "Python": platform.python_version(),
+        "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
+    }
+
+
+def in_its_own_process(name: str) -> Rows:
+    """The rows of one benchmark, measured in a fresh process."""
+    done = subprocess.run(
+        [sys.executable, __file__, "--only", name], stdout=subprocess.PIPE, text=True, check=True, cwd=FOLDER
+    )
+    rows: Rows = json.loads(done.stdout.split("ROWS")[1])
+    return rows
+
+
+def markdown(facts: dict[str, str], sections: dict[str, Rows]) -> str:
+    """The report."""
+    parts = ["# Benchmarks\n\nWritten by `make bench`. Ours and the plain implementation ran side by side.\n"]
+    parts.append("\n".join(f"- {name}: {fact}" for name, fact in facts.items()) + "\n")
+    for name, rows in sections.items():
+        parts.append(f"## {name.capitalize()}\n\n{BENCHMARKS[name].__doc__}\n\n{table(rows)}")
+    return "\n".join(parts)
+
+
+def table(rows: Rows) -> str:
+    """Rows as a Markdown table."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    lines = [names, ["---"] * len(names)]
+    lines += [[shown(row.get(name, "")) for name in names] for row in rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def shown(value: object) -> str:
+    """A value for reading."""
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=BENCHMARKS, help="print one benchmark's rows as JSON and write nothing")
+    chosen = parser.parse_args().only
+    if chosen:
+        sys.path.insert(0, str(FOLDER))
+        print("ROWS" + json.dumps(BENCHMARKS[chosen](), default=float))
+        return
+    facts, sections = machine(), {}
+    for name in BENCHMARKS:
+        print(f"{name} …", flush=True)
+        sections[name] = in_its_own_process(name)
+        print(table(sections[name]), flush=True)
+    DOCS.mkdir(exist_ok=True)
+    (DOCS / "benchmarks.md").write_text(markdown(facts, sections))
+    (DOCS / "benchmarks.json").write_text(
+        json.dumps({"machine": facts, "benchmarks": sections}, indent=1, default=float) + "\n"
+    )
+    print(f"Written: {DOCS / 'benchmarks.md'}")
+
+
+if __name__ == "__main__":
+    main()
