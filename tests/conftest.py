@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from pathlib import Path
 
 import pytest
@@ -20,3 +22,37 @@ def shared(relative: str) -> Path:
 @pytest.fixture(scope="session")
 def shared_file():
     return shared
+
+
+@pytest.fixture(scope="session")
+def lamin(tmp_path_factory):
+    """The module :mod:`lamindb`, connected to a new local instance: a process has one.
+
+    No test module imports lamindb, or what imports it, at its top: the first import connects.
+    """
+    from perturbench_lamin.lineage.instance import local_instance
+
+    folder = tmp_path_factory.mktemp("instance")
+    os.environ["LAMIN_SETTINGS_DIR"] = str(folder / "settings")
+    os.environ["LAMIN_CACHE_DIR"] = str(folder / "cache")
+    (folder / "cache").mkdir()
+    local_instance(folder / "work").connect()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of third parties, at import
+        import lamindb
+
+        from perturbench_lamin.lineage.features import save_features
+
+        lamindb.settings.verbosity = "error"
+        save_features()
+    return lamindb
+
+
+@pytest.fixture
+def run(lamin):
+    """A run of a pipeline, made the current one."""
+    transform = lamin.Transform(key="test-pipeline", kind="pipeline").save()
+    current = lamin.Run(transform, status="started").save()
+    lamin.context._run = current
+    yield current
+    lamin.context._run = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import signal
 from collections.abc import Mapping
@@ -83,9 +84,15 @@ def main() -> NoReturn:
         error.show()
         raise SystemExit(error.exit_code) from None
     except OSError as error:
-        click.secho(f"Error: {error}", fg="red", err=True)
+        click.secho(f"Error: {_told(error)}", fg="red", err=True)
         raise SystemExit(1) from None
     raise SystemExit(0)
+
+
+def _told(error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return "The disk is full. Free some space and call again: no half-written file was left under its name."
+    return str(error)
 
 
 def _stop(*_: object) -> NoReturn:
