@@ -11,6 +11,7 @@ import numpy.typing as npt
 from perturbench_lamin.errors import IntegrityError
 
 BUFFER_BYTES = 1 << 20
+FILL_BYTES = 1 << 22
 
 
 class ByteSource:
@@ -79,7 +80,8 @@ class ByteSource:
 
     def _fill(self, view: memoryview) -> None:
         while view:
-            got = self._stream.readinto(view)  # type: ignore[attr-defined]
+            # A compressed stream reads what it is asked for into bytes of its own first: ask for little.
+            got = self._stream.readinto(view[:FILL_BYTES])  # type: ignore[attr-defined]
             if not got:
                 raise self._truncated()
             view = view[got:]

@@ -13,10 +13,10 @@ from typing import Any
 import pandas as pd
 import scipy.sparse as sp
 
-from perturbench_lamin.errors import InputError, IntegrityError, some
+from perturbench_lamin.errors import InputError, some
 from perturbench_lamin.ingestion.r_matrix import CellsByGenes, from_dgc_matrix
 from perturbench_lamin.ingestion.r_objects import RObject
-from perturbench_lamin.ingestion.r_tables import to_table
+from perturbench_lamin.ingestion.r_tables import named_rows, to_table
 from perturbench_lamin.ingestion.rds import read_rds
 
 CLASSES = ("cell_data_set", "SingleCellExperiment", "SummarizedExperiment", "RangedSummarizedExperiment")
@@ -71,8 +71,8 @@ def _build(obj: Any, name: str, where: object) -> CellDataSet:
     return CellDataSet(
         name,
         counts.matrix,
-        _named(obs, counts.cells, counts.matrix.shape[0], f"{where}, colData"),
-        _named(var, counts.genes, counts.matrix.shape[1], f"{where}, rowData"),
+        named_rows(obs, counts.cells, counts.matrix.shape[0], f"{where}, colData"),
+        named_rows(var, counts.genes, counts.matrix.shape[1], f"{where}, rowData"),
     )
 
 
@@ -80,7 +80,7 @@ def _require_class(obj: Any, where: object) -> None:
     kind = obj.r_class if isinstance(obj, RObject) else "NULL" if obj is None else "dgCMatrix"
     if kind in CLASSES:
         return
-    advice = "a Seurat object has another layout" if kind == "Seurat" else f"read are {some(CLASSES)}"
+    advice = "a Seurat object is read by read_seurat" if kind == "Seurat" else f"read are {some(CLASSES)}"
     raise InputError(
         f"The object is of class {kind!r}, not a cell_data_set",
         where=where,
@@ -130,20 +130,3 @@ def _range_names(ranges: RObject) -> RObject | None:
         if part is not None and part.slot("NAMES") is not None:
             return part.slot("NAMES")
     return None
-
-
-def _named(table: pd.DataFrame, names: list[str], n: int, where: str) -> pd.DataFrame:
-    """Check a table against its side of the matrix, and name its rows if only the matrix does."""
-    if len(table) != n:
-        raise IntegrityError(f"{len(table):,} rows for {n:,} in the counts", where=where)
-    if not names:
-        return table.set_axis(table.index.astype(str))
-    if isinstance(table.index, pd.RangeIndex):
-        return table.set_axis(pd.Index(names, dtype=object))
-    if list(table.index) != names:
-        first = next(i for i, (a, b) in enumerate(zip(table.index, names, strict=True)) if a != b)
-        raise IntegrityError(
-            f"Row names differ from those of the counts, first {table.index[first]!r} and {names[first]!r}",
-            where=where,
-        )
-    return table

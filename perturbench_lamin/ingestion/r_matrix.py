@@ -55,6 +55,31 @@ def from_dgc_matrix(obj: RObject) -> CellsByGenes:
     return CellsByGenes(matrix, cells=_strings(names[1]), genes=_strings(names[0]))
 
 
+@dataclass(frozen=True)
+class OtherValues:
+    """What is kept of a matrix whose values are not counts: one of them, as an example."""
+
+    example: float
+
+
+def counts_of_dgc_matrix(obj: RObject) -> CellsByGenes | OtherValues:
+    """Make cells × genes of a ``dgCMatrix`` of counts; of one of other values, such as normalised ones, keep one.
+
+    An object holds several matrices, of which only the counts are wanted: what is dropped at once is never held
+    beside them.
+
+    Raises:
+        IntegrityError: as for :func:`from_dgc_matrix`.
+    """
+    values = obj.slot("x").value if obj.slot("x") is not None else np.zeros(0)
+    for start in range(0, len(values), CHUNK):
+        part = values[start : start + CHUNK]
+        other = ~((part >= 0) & (part == np.floor(part)))
+        if other.any():
+            return OtherValues(float(part[other][0]))
+    return from_dgc_matrix(obj)
+
+
 def exact_float32(values: npt.NDArray[np.float64]) -> npt.NDArray[np.floating]:
     """The values as float32 where none changes by it, else as they are."""
     small = np.empty(values.shape, dtype=np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,33 @@ def to_table(obj: RObject | None, *, where: object = None) -> pd.DataFrame:
             )
     table = pd.DataFrame(columns, index=rows)
     table.attrs["left_out"] = left_out
+    return table
+
+
+def named_rows(table: pd.DataFrame, names: Sequence[str], n: int, where: str) -> pd.DataFrame:
+    """Check a table against its side of a matrix, and name its rows if only the matrix does.
+
+    Args:
+        table: a row per cell, or per gene.
+        names: the matrix's names of them; empty where it has none.
+        n: how many the matrix has.
+        where: what errors name.
+
+    Raises:
+        IntegrityError: the table has another number of rows, or other names.
+    """
+    if len(table) != n:
+        raise IntegrityError(f"{len(table):,} rows for {n:,} in the counts", where=where)
+    if not names:
+        return table.set_axis(table.index.astype(str))
+    if isinstance(table.index, pd.RangeIndex):
+        return table.set_axis(pd.Index(names, dtype=object))
+    if list(table.index) != list(names):
+        first = next(i for i, (a, b) in enumerate(zip(table.index, names, strict=True)) if a != b)
+        raise IntegrityError(
+            f"Row names differ from those of the counts, first {table.index[first]!r} and {names[first]!r}",
+            where=where,
+        )
     return table
 
 

@@ -10,13 +10,12 @@ import pandas as pd
 import scipy.sparse as sp
 
 from perturbench_lamin.catalog.mcfaline24 import DATASET
-from perturbench_lamin.files import atomic_path
 from perturbench_lamin.ingestion.r_objects import RObject
 from perturbench_lamin.simulation import r_values as r
 from perturbench_lamin.simulation.config import SimulationConfig
 from perturbench_lamin.simulation.counts import Simulation, simulate_counts
-from perturbench_lamin.simulation.effects import effects_table
-from perturbench_lamin.simulation.genes import KINASES, ensembl_ids, first_targets
+from perturbench_lamin.simulation.deposit import cell_draws, write_truth
+from perturbench_lamin.simulation.genes import KINASES, any_targets, ensembl_ids
 from perturbench_lamin.simulation.rds_writer import write_rds
 
 LINES = ("A172", "T98G", "U87MG")
@@ -24,7 +23,6 @@ TREATMENTS = ("vehicle", "lapatinib", "nintedanib")
 FIRST_SCREEN = ("A172", "vehicle"), ("A172", "temozolomide")
 SECOND_SCREEN = tuple((line, treatment) for line in LINES for treatment in TREATMENTS)
 CONTROLS = ("NTC", "random")
-TRUTH_NAME = "simulated_effects.csv"
 
 DEFAULTS = SimulationConfig(
     n_cells=11_000, n_genes=800, n_singles=15, n_pairs=0, control_fraction=0.2, target_effect=-2.0
@@ -56,7 +54,7 @@ def simulate_mcfaline24(folder: str | Path, config: SimulationConfig | None = No
     """
     config = replace(config or DEFAULTS, n_pairs=0)
     states = (*FIRST_SCREEN, *SECOND_SCREEN)
-    simulation = simulate_counts(config, first_targets(KINASES, config.n_singles), states)
+    simulation = simulate_counts(config, any_targets(KINASES, config.n_singles), states)
     cells = _cells(simulation, states, config)
     home = Path(folder) / DATASET.name
     paths = home / DATASET.raw_files[0].name, home / DATASET.raw_files[1].name
@@ -69,8 +67,7 @@ def simulate_mcfaline24(folder: str | Path, config: SimulationConfig | None = No
         for line in LINES
     }
     write_rds(paths[1], r.named_list(second))
-    with atomic_path(home / TRUTH_NAME) as temporary:
-        effects_table(simulation.effects, simulation.genes, "+").to_csv(temporary, index=False, lineterminator="\n")
+    write_truth(home, simulation.effects, simulation.genes, "+")
     return paths
 
 
@@ -91,7 +88,7 @@ def cell_data_set(screen: Screen, *, old: bool = False) -> RObject:
         **{name: r.simple_list() for name in auxiliary},
         int_elementMetadata=r.data_frame(genes, {"rowPairs": r.data_frame(genes)}),
         int_colData=r.data_frame(cells, inner),
-        int_metadata=r.named_list({"version": _version(1, 20, 0)}),
+        int_metadata=r.named_list({"version": r.version(1, 20, 0)}),
         rowRanges=r.row_ranges(screen.var),
         colData=r.table(screen.obs),
         assays=_assays_old(assays) if old else r.s4("SimpleAssays", "SummarizedExperiment", data=assays),
@@ -106,13 +103,8 @@ def _assays_old(assays: RObject) -> RObject:
     return r.s4("ShallowSimpleListAssays", "SummarizedExperiment", **{".xData": fields})
 
 
-def _version(*numbers: int) -> RObject:
-    classes = r.character(["package_version", "numeric_version"])
-    return RObject("list", [r.integer(numbers)], {"class": classes})
-
-
 def _cells(simulation: Simulation, states: tuple[tuple[str, str], ...], config: SimulationConfig) -> pd.DataFrame:
-    rng = np.random.default_rng(np.random.SeedSequence(config.seed).spawn(4)[3])
+    rng = cell_draws(config)
     n = len(simulation.cells)
     state, condition = simulation.cells["state"].to_numpy(), simulation.cells["condition"].to_numpy()
     targets = np.array(["", *(name for (name,) in simulation.effects.conditions[1:])], dtype=object)[condition]

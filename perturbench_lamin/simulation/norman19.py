@@ -8,15 +8,21 @@ import numpy as np
 import pandas as pd
 
 from perturbench_lamin.catalog.norman19 import DATASET
-from perturbench_lamin.files import atomic_path
 from perturbench_lamin.simulation.config import SimulationConfig
 from perturbench_lamin.simulation.counts import Simulation, barcodes, simulate_counts
-from perturbench_lamin.simulation.effects import effects_table
-from perturbench_lamin.simulation.genes import NORMAN19_TARGETS, ensembl_ids, first_targets
+from perturbench_lamin.simulation.deposit import (
+    as_categories,
+    cell_draws,
+    cell_totals,
+    condition_names,
+    scperturb_genes,
+    write_h5ad_deposit,
+    write_truth,
+)
+from perturbench_lamin.simulation.genes import NORMAN19_TARGETS, any_targets
 
 CONTROL = "control"
 PAIR = "_"
-TRUTH_NAME = "simulated_effects.csv"
 ABOUT = "Simulated counts in the layout of NormanWeissman2019_filtered.h5ad; no cell of it was ever measured."
 
 
@@ -33,35 +39,23 @@ def simulate_norman19(folder: str | Path, config: SimulationConfig | None = None
     Returns:
         The path of the h5ad file.
     """
-    import anndata as ad
-
     config = config or SimulationConfig()
-    simulation = simulate_counts(config, first_targets(NORMAN19_TARGETS, config.n_singles))
-    adata = ad.AnnData(
-        X=simulation.counts,
-        obs=_cells(simulation, config),
-        var=_genes(simulation),
-        uns={"simulated": True, "simulation": ABOUT},
-    )
-    path = Path(folder) / DATASET.name / DATASET.raw_files[0].name
-    with atomic_path(path) as temporary:
-        adata.write_h5ad(temporary, compression="gzip")
-    with atomic_path(path.with_name(TRUTH_NAME)) as temporary:
-        effects_table(simulation.effects, simulation.genes, PAIR).to_csv(temporary, index=False, lineterminator="\n")
+    simulation = simulate_counts(config, any_targets(NORMAN19_TARGETS, config.n_singles))
+    obs, var = _cells(simulation, config), scperturb_genes(simulation, "ensemble_id")
+    path = write_h5ad_deposit(folder, DATASET, simulation.counts, obs, var, ABOUT)
+    write_truth(path.parent, simulation.effects, simulation.genes, PAIR)
     return path
 
 
 def _cells(simulation: Simulation, config: SimulationConfig) -> pd.DataFrame:
-    rng = np.random.default_rng(np.random.SeedSequence(config.seed).spawn(4)[3])
+    rng = cell_draws(config)
     n = config.n_cells
     conditions = simulation.effects.conditions
-    rows = simulation.cells["condition"].to_numpy()
-    names = np.array([PAIR.join(condition) or CONTROL for condition in conditions], dtype=object)[rows]
-    totals = np.asarray(simulation.counts.sum(axis=1)).ravel()
+    totals, detected = cell_totals(simulation)
     umi = rng.poisson(20.0, n) + 1
     obs = pd.DataFrame(
         {
-            "guide_id": np.array([_guide(condition) for condition in conditions], dtype=object)[rows],
+            "guide_id": condition_names(simulation, [_guide(condition) for condition in conditions]),
             "read_count": umi * 30,
             "UMI_count": umi.astype(np.float64),
             "coverage": 30.0,
@@ -75,28 +69,16 @@ def _cells(simulation: Simulation, config: SimulationConfig) -> pd.DataFrame:
             "perturbation_type": "CRISPR",
             "celltype": "lymphoblasts",
             "organism": "human",
-            "perturbation": names,
-            "nperts": np.array([len(condition) for condition in conditions])[rows],
-            "ngenes": np.diff(simulation.counts.indptr).astype(np.int64),
-            "ncounts": totals.astype(np.float64),
+            "perturbation": condition_names(simulation, [PAIR.join(condition) or CONTROL for condition in conditions]),
+            "nperts": np.array([len(condition) for condition in conditions])[simulation.cells["condition"].to_numpy()],
+            "ngenes": detected,
+            "ncounts": totals,
             "percent_mito": 0.0,
             "percent_ribo": 0.0,
         },
         index=pd.Index(barcodes(n, rng), name="cell_barcode"),
     )
-    return obs.astype(dict.fromkeys(obs.select_dtypes(object).columns, "category"))
-
-
-def _genes(simulation: Simulation) -> pd.DataFrame:
-    counts = simulation.counts
-    return pd.DataFrame(
-        {
-            "ensemble_id": ensembl_ids(len(simulation.genes)),
-            "ncounts": np.asarray(counts.sum(axis=0)).ravel().astype(np.float32),
-            "ncells": np.bincount(counts.indices, minlength=counts.shape[1]).astype(np.int64),
-        },
-        index=pd.Index(simulation.genes, name="gene_symbol"),
-    )
+    return as_categories(obs)
 
 
 def _guide(condition: tuple[str, ...]) -> str:

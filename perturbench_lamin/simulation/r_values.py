@@ -83,6 +83,18 @@ def table(frame: pd.DataFrame) -> RObject:
     return data_frame(len(frame), columns, [str(name) for name in frame.index])
 
 
+def base_table(frame: pd.DataFrame) -> RObject:
+    """A pandas table as base R's ``data.frame``."""
+    columns = named_list({str(name): _column(frame[name]) for name in frame.columns})
+    columns.attributes |= {"class": character(["data.frame"]), "row.names": character(map(str, frame.index))}
+    return columns
+
+
+def version(*numbers: int) -> RObject:
+    """A package's version."""
+    return RObject("list", [integer(numbers)], {"class": character(["package_version", "numeric_version"])})
+
+
 def dgc_matrix(cells_by_genes: sp.csr_matrix, genes: Sequence[str], cells: Sequence[str]) -> RObject:
     """Matrix's ``dgCMatrix``, genes × cells: the rows of the CSR matrix are its columns."""
     return s4(

@@ -1,4 +1,5 @@
 import anndata as ad
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -35,10 +36,25 @@ def test_values_that_are_no_counts_are_named(tmp_path, value):
         open_h5ad(write(tmp_path / "a.h5ad", x))
 
 
-@pytest.mark.parametrize("x", [np.eye(2, dtype=np.float32), sp.csc_matrix(np.eye(2, dtype=np.float32))])
-def test_other_layouts_are_refused(tmp_path, x):
-    with pytest.raises(InputError, match="csr_matrix"):
-        open_h5ad(write(tmp_path / "a.h5ad", x))
+@pytest.mark.parametrize(
+    ("convert", "layout", "n_values"),
+    [(sp.csr_matrix, "csr_matrix", 3), (sp.csc_matrix, "csc_matrix", 3), (np.asarray, "array", 6)],
+)
+def test_layouts_are_told_apart(tmp_path, convert, layout, n_values):
+    found = open_h5ad(write(tmp_path / "a.h5ad", convert(np.array([[0, 2], [1, 0], [3, 0]], dtype=np.float32))))
+    assert (found.layout, found.n_values) == (layout, n_values)
+
+
+def test_another_matrix_than_x(tmp_path):
+    path = write(tmp_path / "a.h5ad", sp.csr_matrix(np.eye(2, dtype=np.float32) / 2))
+    with h5py.File(path, "a") as file:
+        ad.io.write_elem(file["layers"], "counts", sp.csr_matrix(np.eye(2, dtype=np.float32)))
+        ad.io.write_elem(file["layers"], "wide", sp.csr_matrix(np.ones((2, 3), dtype=np.float32)))
+    assert open_h5ad(path, matrix="layers/counts").n_values == 2
+    with pytest.raises(InputError, match="layers/wide is 2 × 3, the tables are 2 × 2"):
+        open_h5ad(path, matrix="layers/wide")
+    with pytest.raises(InputError, match="No matrix 'layers/count'"):
+        open_h5ad(path, matrix="layers/count")
 
 
 def test_a_file_that_is_no_h5ad(tmp_path):

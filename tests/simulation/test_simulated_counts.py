@@ -12,7 +12,7 @@ from perturbench_lamin.errors import InputError
 from perturbench_lamin.simulation.config import SimulationConfig
 from perturbench_lamin.simulation.counts import barcodes, simulate_counts
 from perturbench_lamin.simulation.effects import effects_table
-from perturbench_lamin.simulation.genes import NORMAN19_TARGETS, first_targets
+from perturbench_lamin.simulation.genes import NORMAN19_TARGETS
 
 SMALL = SimulationConfig(n_cells=600, n_genes=80, n_singles=4, n_pairs=3, n_downstream=10)
 TARGETS = NORMAN19_TARGETS[:4]
@@ -156,8 +156,3 @@ def test_barcodes_are_different():
 def test_impossible_configurations_are_named(name, value):
     with pytest.raises(InputError, match=name):
         dataclasses.replace(SMALL, **{name: value})
-
-
-def test_more_singles_than_known_genes():
-    with pytest.raises(InputError, match="n_singles = 999"):
-        first_targets(NORMAN19_TARGETS, 999)
