@@ -10,6 +10,7 @@ from perturbench_lamin.curation.schema import open_curated
 from perturbench_lamin.files import sha256
 from perturbench_lamin.lineage import artifacts, keys
 from perturbench_lamin.lineage.features import annotate
+from perturbench_lamin.splitting.io import write_split
 
 if TYPE_CHECKING:
     import lamindb as ln
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from perturbench_lamin.catalog.dataset import Dataset, RawFile
     from perturbench_lamin.curation.report import PreprocessReport
+    from perturbench_lamin.splitting.every_task import DatasetSplits, NamedTask
 
 
 def save_raw(path: Path, dataset: Dataset, raw_file: RawFile, *, simulated: bool) -> ln.Artifact:
@@ -83,6 +85,15 @@ def save_split(path: Path, split: pd.Series, dataset: str, task: str, seed: int)
             **{f"{part}_cells": count for part, count in counts.items()},
         },
     )
+
+
+def save_splits(made: DatasetSplits, dataset: str, tasks: Sequence[NamedTask], folder: Path) -> list[ln.Artifact]:
+    """Write the splits of a dataset to ``folder`` and register them."""
+    seeds = {task.name: int(str(task.options["seed"])) for task in tasks}
+    return [
+        save_split(write_split(split, folder / f"{name}.csv"), split, dataset, name, seeds[name])
+        for name, split in made.splits.items()
+    ]
 
 
 def save_prediction(path: Path, dataset: str, task: str, model: str, seed: int) -> ln.Artifact:

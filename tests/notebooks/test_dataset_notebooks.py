@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from perturbench_lamin.catalog.datasets import get_dataset
-from perturbench_lamin.curation.schema import read_curated
+from perturbench_lamin.curation.schema import open_curated
 from perturbench_lamin.simulation.config import SimulationConfig
 from perturbench_lamin.simulation.deposit import TRUTH_NAME
 from perturbench_lamin.simulation.deposits import simulate_deposit
@@ -41,7 +41,7 @@ def curate(name, folder, config, **curation):
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.split("TOLD")[1])
     assert told["states"] == {f"ingest {name}": "done", f"curate {name}": "done"}, told["problems"]
-    adata, info = read_curated(told["paths"][f"curated/{name}.h5ad"])
+    adata, info = open_curated(told["paths"][f"curated/{name}.h5ad"])
     splits = {
         Path(key).stem: read_split(path, adata.obs_names)
         for key, path in told["paths"].items()
