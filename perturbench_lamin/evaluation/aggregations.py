@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from perturbench_lamin.evaluation.aggregate import Moments
+from perturbench_lamin.evaluation.differential import DifferentialExpression, differential_expression
+from perturbench_lamin.evaluation.energy import distances_to
 from perturbench_lamin.evaluation.pca import Basis
 from perturbench_lamin.evaluation.profiles import Conventions
 from perturbench_lamin.evaluation.tscores import t_scores
@@ -24,10 +26,14 @@ class Side:
     Attributes:
         moments: statistics, a row per condition; genes sorted by name.
         cells: each condition's cells in the PCA space (cells × components); None unless asked for.
+        expression: each condition's cells (cells × genes); None unless asked for.
+        p_values: rank-sum tests against the true controls (conditions × genes); None unless asked for.
     """
 
     moments: Moments
-    cells: list[np.ndarray] | None = None
+    cells: Sequence[np.ndarray] | None = None
+    expression: Sequence[np.ndarray] | None = None
+    p_values: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -38,11 +44,21 @@ class Context:
         control: statistics of the true control cells, one row.
         perturbation_mean: mean of the conditions' true means, (genes,).
         basis: the PCA of the true cells; None unless asked for.
+        control_cells: the control cells in the PCA space; None unless asked for.
+        control_expression: the control cells' expression; None unless asked for.
+        conditions: all perturbed conditions of the truth in the state.
+        everyone: their statistics.
+        singles: mean of each perturbation that was observed alone, from the training cells where there are any.
     """
 
     control: Moments
     perturbation_mean: np.ndarray
     basis: Basis | None = None
+    control_cells: np.ndarray | None = None
+    control_expression: np.ndarray | None = None
+    conditions: tuple[str, ...] = ()
+    everyone: Moments | None = None
+    singles: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -52,12 +68,14 @@ class Aggregation:
     Attributes:
         function: ``function(side, context, conventions)`` → a row per condition.
         description: the formula.
-        needs: of ``variances``, ``basis`` and ``cells``.
+        needs: of ``variances``, ``basis``, ``cells``, ``expression`` and ``tests``.
+        by_gene: whether it is an array of conditions × genes, of which a subset of genes can be taken.
     """
 
     function: Callable[[Side, Context, Conventions], Any]
     description: str
     needs: frozenset[str] = frozenset()
+    by_gene: bool = True
 
 
 def average(side: Side, context: Context, conventions: Conventions) -> np.ndarray:
@@ -92,7 +110,7 @@ def pca_average(side: Side, context: Context, conventions: Conventions) -> np.nd
     return context.basis.project(side.moments.means)
 
 
-def pca(side: Side, context: Context, conventions: Conventions) -> list[np.ndarray]:
+def pca(side: Side, context: Context, conventions: Conventions) -> Sequence[np.ndarray]:
     """Cells in the PCA space."""
     assert side.cells is not None
     return side.cells
@@ -103,12 +121,51 @@ def scores(side: Side, context: Context, conventions: Conventions) -> np.ndarray
     return t_scores(side.moments, context.control, conventions.t_test)
 
 
+def cells(side: Side, context: Context, conventions: Conventions) -> Sequence[np.ndarray]:
+    """Cells in gene space."""
+    assert side.expression is not None
+    return side.expression
+
+
+def edistance_pca(side: Side, context: Context, conventions: Conventions) -> np.ndarray:
+    """Energy distance of each condition's cells to the true controls in the PCA space: (conditions,)."""
+    assert side.cells is not None
+    assert context.control_cells is not None
+    return distances_to(side.cells, context.control_cells)
+
+
+def edistance_cells(side: Side, context: Context, conventions: Conventions) -> np.ndarray:
+    """Energy distance of each condition's cells to the true controls in gene space: (conditions,)."""
+    assert side.expression is not None
+    assert context.control_expression is not None
+    return distances_to(side.expression, context.control_expression)
+
+
+def de(side: Side, context: Context, conventions: Conventions) -> DifferentialExpression:
+    """Rank-sum tests against the true controls."""
+    assert side.p_values is not None
+    return differential_expression(side.moments.means, context.control.means, side.p_values)
+
+
+_PCA = frozenset({"basis", "cells"})
+_EXPRESSION = frozenset({"expression"})
+
 AGGREGATIONS: Mapping[str, Aggregation] = {
     "average": Aggregation(average, "μ, the mean of log1p expression"),
     "logfc": Aggregation(logfc, "log2(μ + 0.1) − log2(μ_c + 0.1)"),
     "delta_control": Aggregation(delta_control, "μ − μ_c"),
     "delta_perturbation_mean": Aggregation(delta_perturbation_mean, "μ − μ̄, the mean over perturbations"),
-    "pca_average": Aggregation(pca_average, "mean of cells in the PCA space of all true cells", frozenset({"basis"})),
-    "pca": Aggregation(pca, "cells in the PCA space of all true cells", frozenset({"basis", "cells"})),
+    "pca_average": Aggregation(
+        pca_average, "mean of cells in the PCA space of all true cells", frozenset({"basis"}), by_gene=False
+    ),
+    "pca": Aggregation(pca, "cells in the PCA space of all true cells", _PCA, by_gene=False),
+    "cells": Aggregation(cells, "cells in gene space", _EXPRESSION, by_gene=False),
+    "edistance_pca": Aggregation(
+        edistance_pca, "energy distance of cells to the controls in the PCA space", _PCA, by_gene=False
+    ),
+    "edistance_cells": Aggregation(
+        edistance_cells, "energy distance of cells to the controls in gene space", _EXPRESSION, by_gene=False
+    ),
     "scores": Aggregation(scores, "t statistic of each gene against control", frozenset({"variances"})),
+    "de": Aggregation(de, "log2 fold change and FDR of rank-sum tests", frozenset({"tests"}), by_gene=False),
 }

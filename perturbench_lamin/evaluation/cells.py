@@ -51,12 +51,18 @@ class Cells:
         """
         X = self._loaded().tocsr() if self.is_csc else self.X
         for rows in _slices(X, axis=0):
-            yield rows, _canonical(X[rows])
+            yield rows, _canonical(X if _in_memory(X) else X[rows])  # one block: a slice would copy it
 
     def column_blocks(self) -> Iterator[tuple[slice, Any]]:
         """Yield ``X``, stored by column, in blocks of columns as canonical CSC."""
         for columns in _slices(self.X, axis=1):
-            yield columns, _canonical(self.X[:, columns])
+            yield columns, _canonical(self.X if _in_memory(self.X) else self.X[:, columns])
+
+    def in_memory(self) -> Any:
+        """``X`` as a whole, CSR or dense, for what needs all cells of a group at once."""
+        if isinstance(self.X, h5py.Dataset):
+            return self.X[:]
+        return self.X if isinstance(self.X, np.ndarray) else self._loaded().tocsr()
 
     def _loaded(self) -> Any:
         return self.X if sparse.issparse(self.X) else self.X.to_memory()

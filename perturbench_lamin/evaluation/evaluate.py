@@ -13,16 +13,18 @@ from tqdm import tqdm
 from perturbench_lamin.conditions import ObsKeys
 from perturbench_lamin.errors import InputError, some
 from perturbench_lamin.evaluation import notes
-from perturbench_lamin.evaluation.aggregations import AGGREGATIONS, Context, Side
+from perturbench_lamin.evaluation.baselines import PREFIX, baseline_predictions
 from perturbench_lamin.evaluation.cells import Source
+from perturbench_lamin.evaluation.effects import Effects
+from perturbench_lamin.evaluation.facts import Subjects
 from perturbench_lamin.evaluation.groups import Pair, State
 from perturbench_lamin.evaluation.metric import Metric
 from perturbench_lamin.evaluation.notes import Note
 from perturbench_lamin.evaluation.prediction import Prediction, load_prediction
 from perturbench_lamin.evaluation.profiles import Conventions, Profile, get_profile
-from perturbench_lamin.evaluation.ranks import rank_conditions
 from perturbench_lamin.evaluation.registry import get_metric
-from perturbench_lamin.evaluation.result import Evaluation
+from perturbench_lamin.evaluation.result import WHOLE_STATE, Evaluation
+from perturbench_lamin.evaluation.score import score_state
 from perturbench_lamin.evaluation.truth import Truth, load_truth
 from perturbench_lamin.evaluation.validate import require_keys
 
@@ -35,6 +37,7 @@ def evaluate(
     *,
     training: Source | None = None,
     allow_missing: bool = False,
+    baselines: bool = False,
     progress: bool = False,
 ) -> Evaluation:
     """Score models' predictions of all perturbed conditions of the truth, covariate state by covariate state.
@@ -48,6 +51,7 @@ def evaluate(
         training: cells whose conditions make the perturbation mean of metrics that refer to it; without
             them it is the mean of the truth's conditions.
         allow_missing: leave conditions without a prediction out, with a note, instead of failing.
+        baselines: also score what needs no model, see :mod:`~perturbench_lamin.evaluation.baselines`.
         progress: show a progress bar.
 
     Returns:
@@ -58,19 +62,26 @@ def evaluate(
     """
     chosen = get_profile(profile)
     metrics = [get_metric(name) for name in chosen.metrics]
-    needs = frozenset[str]().union(*(AGGREGATIONS[metric.aggregation].needs for metric in metrics))
+    needs = needs_of(metrics)
     require_keys(keys)
     if not predictions:
         raise InputError("There is no prediction to evaluate", where="predictions", fix="Give at least one.")
+    _require_names(predictions)
     true = load_truth(truth, keys, needs, chosen.conventions.n_components, training)
-    tables: list[pd.DataFrame] = []
     found = [*_reference_notes(metrics, training), *notes.of_logarithms("", "true", true.moments)]
+    tables: list[pd.DataFrame] = []
+    effects = Effects.of(true)
+
+    def add(predicted: Prediction) -> None:
+        tables.append(score(true, predicted, keys, metrics, chosen.conventions))
+        found.extend([*predicted.notes, *_undefined(predicted.model, tables[-1])])
+        effects.add(predicted)
+
     for model in tqdm(sorted(predictions), desc="Evaluating", unit="model", disable=not progress):
-        predicted = load_prediction(predictions[model], model, true, keys, needs, allow_missing=allow_missing)
-        table = score(true, predicted, keys, metrics, chosen.conventions)
-        found += [*predicted.notes, *_undefined(model, table)]
-        tables.append(table)
-    return Evaluation(pd.concat(tables, ignore_index=True), tuple(found), chosen, keys)
+        add(load_prediction(predictions[model], model, true, keys, needs, allow_missing=allow_missing))
+    for baseline in baseline_predictions(true, keys) if baselines else ():
+        add(baseline)
+    return Evaluation(pd.concat(tables, ignore_index=True), tuple(found), chosen, keys, effects)
 
 
 def evaluate_files(
@@ -82,6 +93,7 @@ def evaluate_files(
     out: str | Path | None = None,
     training: str | Path | None = None,
     allow_missing: bool = False,
+    baselines: bool = False,
     progress: bool = False,
 ) -> Evaluation:
     """:func:`evaluate` on h5ad files, read block by block; models are named by their files unless a mapping is given.
@@ -94,16 +106,25 @@ def evaluate_files(
         out: where to write the table, ``.csv`` or ``.parquet``; nowhere where None.
         training: see :func:`evaluate`.
         allow_missing: see :func:`evaluate`.
+        baselines: see :func:`evaluate`.
         progress: see :func:`evaluate`.
 
     Raises:
         InputError: as :func:`evaluate`; or two files have the same name.
     """
     named = predictions if isinstance(predictions, Mapping) else _named(predictions)
-    result = evaluate(truth, named, keys, profile, training=training, allow_missing=allow_missing, progress=progress)
+    result = evaluate(
+        truth, named, keys, profile,
+        training=training, allow_missing=allow_missing, baselines=baselines, progress=progress,
+    )  # fmt: skip
     if out is not None:
         result.write(out)
     return result
+
+
+def needs_of(metrics: Sequence[Metric]) -> frozenset[str]:
+    """What must be computed of the cells for some metrics."""
+    return frozenset[str]().union(*(metric.needs for metric in metrics))
 
 
 def score(
@@ -116,56 +137,38 @@ def score(
     parts = []
     for state, members in rows.items():
         pairs = [predicted.pairs[row] for row in members]
-        true, prediction = _sides(truth, predicted, pairs, members)
-        values = score_state(true, prediction, truth.context(state), metrics, conventions)
-        parts.append(_long(predicted.model, pairs, keys, values))
+        conditions = [condition for _, condition in pairs]
+        tokens = [keys.tokens(condition) for condition in conditions]
+        subjects = Subjects(conditions, tokens, truth.genes, truth.context(state))
+        values = score_state(truth.side(pairs), predicted.side(members), subjects, metrics, conventions)
+        parts.append(_long(predicted.model, pairs, keys, values, metrics))
     return pd.concat(parts, ignore_index=True)
 
 
-def score_state(
-    truth: Side, prediction: Side, context: Context, metrics: Sequence[Metric], conventions: Conventions
-) -> dict[str, np.ndarray]:
-    """Each metric of the conditions of one covariate state: (conditions,) each."""
-    compared: dict[str, tuple[Any, Any]] = {}
-    for name in dict.fromkeys(metric.aggregation for metric in metrics):
-        function = AGGREGATIONS[name].function
-        compared[name] = (function(truth, context, conventions), function(prediction, context, conventions))
-    return {metric.name: _apply(metric, *compared[metric.aggregation], conventions) for metric in metrics}
-
-
-def _apply(metric: Metric, truth: Any, prediction: Any, conventions: Conventions) -> np.ndarray:
-    options = {name: getattr(conventions, name) for name in metric.options}
-    if metric.base is None:
-        return metric.function(truth, prediction, **options)
-    scores = metric.base.all_pairs(truth, prediction, **options)
-    return rank_conditions(scores, higher_is_better=metric.base.higher_is_better, ties=conventions.ties)
-
-
-def _sides(truth: Truth, predicted: Prediction, pairs: Sequence[Pair], members: list[int]) -> tuple[Side, Side]:
-    index = truth.groups.index
-    true_rows = [index[pair] for pair in pairs]
-    return (
-        Side(truth.moments.take(true_rows), _take(truth.cells, true_rows)),
-        Side(predicted.moments.take(members), _take(predicted.cells, members)),
-    )
-
-
-def _take(cells: list[np.ndarray] | None, rows: Sequence[int]) -> list[np.ndarray] | None:
-    return None if cells is None else [cells[row] for row in rows]
-
-
-def _long(model: str, pairs: Sequence[Pair], keys: ObsKeys, values: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    n = len(values)
-    columns: dict[str, Any] = {"model": model}
-    for position, name in enumerate(keys.covariates):
-        columns[name] = np.repeat([state[position] for state, _ in pairs], n)
-    columns[keys.perturbation] = np.repeat([condition for _, condition in pairs], n)
-    columns["metric"] = np.tile(list(values), len(pairs))
-    columns["value"] = np.stack(list(values.values()), axis=1).ravel()
+def _long(
+    model: str, pairs: Sequence[Pair], keys: ObsKeys, values: Mapping[str, np.ndarray], metrics: Sequence[Metric]
+) -> pd.DataFrame:
+    """One state's rows: conditions one after the other, then the metrics of the state as a whole."""
+    of_state = [metric.name for metric in metrics if metric.scope == "state"]
+    of_each = [metric.name for metric in metrics if metric.scope == "condition"]
+    whole = [values[name][0] for name in of_state]
+    each = np.stack([values[name] for name in of_each], axis=1).ravel() if of_each else np.empty(0)
+    state = pairs[0][0]
+    conditions = [condition for _, condition in pairs]
+    columns: dict[str, Any] = {"model": model, **dict(zip(keys.covariates, state, strict=True))}
+    columns[keys.perturbation] = [*np.repeat(conditions, len(of_each)), *([WHOLE_STATE] * len(of_state))]
+    columns["metric"] = [*(of_each * len(pairs)), *of_state]
+    columns["value"] = np.concatenate([each, whole])
     return pd.DataFrame(columns)
 
 
 def _undefined(model: str, table: pd.DataFrame) -> Iterable[Note]:
+    if model.startswith(PREFIX):  # one note: what a mean cannot have is no news
+        missing = table.loc[table["value"].isna(), "metric"].unique()
+        if len(missing):
+            text = f"{len(missing):,} metrics are undefined for some or all conditions: {some(missing)}."
+            yield Note("undefined", model, len(missing), text)
+        return
     for metric, values in table.groupby("metric", sort=False)["value"]:
         yield from notes.of_undefined(model, str(metric), values.to_numpy())
 
@@ -175,6 +178,15 @@ def _reference_notes(metrics: Sequence[Metric], training: Source | None) -> Iter
     if affected and training is None:
         text = f"No training cells: the perturbation mean of {some(affected)} is that of the truth's conditions."
         yield Note("reference", "", len(affected), text)
+
+
+def _require_names(predictions: Mapping[str, Source]) -> None:
+    if taken := sorted(name for name in predictions if name.startswith(PREFIX)):
+        raise InputError(
+            f"Names that begin with {PREFIX!r} are the baselines': {some(taken)}",
+            where="predictions",
+            fix="Rename the model.",
+        )
 
 
 def _named(paths: Sequence[str | Path]) -> dict[str, str | Path]:

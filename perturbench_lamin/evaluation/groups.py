@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,7 @@ class Groups:
 
     Attributes:
         pairs: the pairs that occur, sorted.
-        codes: each cell's index into ``pairs``.
+        codes: each cell's index into ``pairs``; −1 for cells to leave out.
         control: the condition of control cells.
     """
 
@@ -47,11 +48,23 @@ class Groups:
         """Number of cells of each pair."""
         return np.bincount(self.codes[self.codes >= 0], minlength=len(self.pairs))
 
-    def without_controls(self) -> Groups:
-        """The same pairs with code −1 for control cells, which statistics then leave out."""
-        is_control = np.array([condition == self.control for _, condition in self.pairs], dtype=bool)
-        codes = np.where(is_control[self.codes], -1, self.codes) if len(self.pairs) else self.codes
-        return Groups(self.pairs, codes, self.control)
+    @property
+    def rows(self) -> list[np.ndarray]:
+        """The cells of each pair, in their order."""
+        order = np.argsort(self.codes, kind="stable")
+        starts = np.searchsorted(self.codes[order], np.arange(len(self.pairs) + 1))
+        return [order[a:b] for a, b in itertools.pairwise(starts)]
+
+    def only(self, kept: np.ndarray) -> Groups:
+        """The same pairs with code −1 for the cells that are not kept, which statistics then leave out."""
+        return Groups(self.pairs, np.where(kept, self.codes, -1), self.control)
+
+    def present(self) -> Groups:
+        """Without the pairs that have no cells."""
+        used = np.flatnonzero(self.sizes)
+        renamed = np.full(len(self.pairs) + 1, -1)  # the last one for code −1
+        renamed[used] = np.arange(len(used))
+        return Groups(tuple(self.pairs[code] for code in used), renamed[self.codes], self.control)
 
 
 def group_cells(obs: pd.DataFrame, keys: ObsKeys) -> Groups:

@@ -31,6 +31,16 @@ def rmse_pairs(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     return np.sqrt(mse_pairs(truth, prediction))
 
 
+def l2(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """Euclidean distance, √(Σ_g (μ̂_g − μ_g)²)."""
+    return np.sqrt(np.sum((prediction - truth) ** 2, axis=1))
+
+
+def l2_pairs(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """:func:`l2` of all pairs."""
+    return np.sqrt(squared_differences(prediction, truth))
+
+
 def mae(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     """Mean absolute error, (1/G) Σ_g |μ̂_g − μ_g|."""
     return np.mean(np.abs(prediction - truth), axis=1)
@@ -102,6 +112,11 @@ def centroid_accuracy(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     if len(truth) < 2:
         return np.full(len(truth), np.nan)
     return (distances > np.diag(distances)[:, None]).sum(axis=1) / (len(truth) - 1)
+
+
+def pearson_over_conditions(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """Pearson correlation of one number a condition, over conditions: (1,)."""
+    return pearson(truth[None, :], prediction[None, :])
 
 
 def _is_top(scores: np.ndarray, k: int) -> np.ndarray:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+
+from perturbench_lamin.evaluation.aggregations import AGGREGATIONS
+from perturbench_lamin.evaluation.facts import FACTS
+from perturbench_lamin.evaluation.subsets import Subset
+
+Scope = Literal["condition", "state"]
 
 RowFunction = Callable[..., np.ndarray]
 """``function(truth, prediction, **options) -> (conditions,)``; both are aggregations, a row per condition."""
@@ -34,9 +40,14 @@ class Metric:
         citation: where it is defined.
         pairwise: scores every prediction against every truth, which a rank needs; by default row by row
             with ``function``. None of it is called unless a rank is asked for.
-        options: which of the profile's conventions ``function`` takes as keyword arguments.
+        options: which of the profile's conventions, and of
+            :data:`~perturbench_lamin.evaluation.facts.FACTS`, ``function`` takes as keyword arguments.
         rankable: whether a rank of it makes sense.
         base: for a rank, the metric it is the rank of.
+        scope: ``condition``, a value for each condition, or ``state``, one for all conditions of a covariate state.
+        across: whether a condition's value depends on the other conditions.
+        subset: the genes it looks at; all where None.
+        constant_text: what a constant prediction scores, in words, where ``constant_score`` is None.
     """
 
     name: str
@@ -54,16 +65,26 @@ class Metric:
     options: tuple[str, ...] = ()
     rankable: bool = True
     base: Metric | None = None
+    scope: Scope = "condition"
+    across: bool = False
+    subset: Subset | None = None
+    constant_text: str = ""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What must be computed of the cells for it."""
+        facts = frozenset[str]().union(*(FACTS[name].needs for name in self.options if name in FACTS))
+        return AGGREGATIONS[self.aggregation].needs | facts | (self.subset.needs if self.subset else frozenset())
 
     def all_pairs(self, truth: Any, prediction: Any, **options: Any) -> np.ndarray:
         """Score every prediction i against every truth j: (predictions × truths)."""
         if self.pairwise is not None:
             return self.pairwise(truth, prediction, **options)
-        repeated = (_repeat(prediction, i) for i in range(len(prediction)))
+        repeated = (_repeat(prediction, i, len(truth)) for i in range(len(prediction)))
         return np.stack([self.function(truth, rows, **options) for rows in repeated])
 
 
-def _repeat(rows: Any, i: int) -> Any:
+def _repeat(rows: Any, i: int, n: int) -> Any:
     if isinstance(rows, np.ndarray):
-        return np.broadcast_to(rows[i], rows.shape)
-    return [rows[i]] * len(rows)
+        return np.broadcast_to(rows[i], (n, *rows.shape[1:]))
+    return [rows[i]] * n

@@ -23,7 +23,7 @@ class Note:
 
     Attributes:
         kind: a word to filter by: ``missing``, ``not scored``, ``controls``, ``collapse``, ``logfc``, ``scale``,
-            ``undefined``, ``reference``.
+            ``fold change``, ``undefined``, ``reference``, ``baseline``.
         model: the model it is about; empty where it is about all.
         count: of what the message says.
         message: one sentence.
@@ -75,6 +75,14 @@ def of_logarithms(model: str, whose: str, moments: Moments) -> Iterator[Note]:
         share = f"{n_negative:,} of {moments.means.size:,} {whose} means"
         text = f"{share} are −0.1 or less and have no logarithm: they count as no change in logfc."
         yield Note("logfc", model, n_negative, text)
+
+
+def of_negative(model: str, moments: Moments) -> Iterator[Note]:
+    """How many means have no fold change."""
+    if n_negative := int((moments.means < 0).sum()):
+        share = f"{n_negative:,} of {moments.means.size:,} predicted means"
+        text = f"{share} are negative and have no fold change: they count as no change in differential expression."
+        yield Note("fold change", model, n_negative, text)
 
 
 def of_undefined(model: str, metric: str, values: np.ndarray) -> Iterator[Note]:

@@ -11,10 +11,15 @@ from scipy import linalg, sparse
 
 from perturbench_lamin.errors import InputError
 from perturbench_lamin.evaluation.cells import Cells
+from perturbench_lamin.evaluation.gram import add_outer_products
 from perturbench_lamin.evaluation.pairwise import products
+from perturbench_lamin.evaluation.threads import over_ranges
 
 DENSE_VALUES = 1 << 24
 """Values of the dense copies made of a block of rows."""
+
+PART_CELLS = 1024
+"""Cells that are projected at a time."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +55,20 @@ def fit_basis(cells: Cells, order: np.ndarray, n_components: int) -> Basis:
         raise InputError(f"{n} cells are too few for principal components", where=cells.where)
     total, gram = np.zeros(len(cells.genes)), np.zeros((len(cells.genes),) * 2, order="F")
     for _, block in cells.row_blocks():
-        for part in dense_parts(block):
-            total += part.sum(axis=0)
-            gram = linalg.blas.dsyrk(1.0, part.T, beta=1.0, c=gram, overwrite_c=True)  # the upper triangle
+        total += _column_sums(block)
+        gram = add_outer_products(block, gram)
     mean = total / n
-    gram -= n * np.outer(mean, mean)
+    gram = linalg.blas.dsyr(-float(n), mean, a=gram, overwrite_a=True)  # the upper triangle
     k = min(n_components, n - 1, len(mean))
     _, vectors = linalg.eigh(gram, lower=False, subset_by_index=(len(mean) - k, len(mean) - 1), overwrite_a=True)
     return Basis(mean[order], _signed(vectors[order, ::-1]))
+
+
+def _column_sums(block: Any) -> np.ndarray:
+    """In float64: scipy would sum float32 in float32."""
+    if sparse.issparse(block):
+        return np.bincount(block.indices, weights=block.data, minlength=block.shape[1])
+    return np.asarray(block.sum(axis=0, dtype=np.float64))
 
 
 def dense_parts(block: Any) -> Iterator[np.ndarray]:
@@ -84,16 +95,31 @@ def project_cells(cells: Cells, basis: Basis, order: np.ndarray, codes: np.ndarr
     unsorted = np.empty_like(basis.components)
     unsorted[order] = basis.components
     offset = basis.mean @ basis.components
-    used = codes >= 0
-    projected = np.empty((int(used.sum()), basis.components.shape[1]))
-    done = 0
+    by_group = np.argsort(codes, kind="stable")
+    by_group = by_group[codes[by_group] >= 0]
+    places = np.full(len(codes), -1)
+    places[by_group] = np.arange(len(by_group))
+    projected = np.empty((len(by_group), basis.components.shape[1]))
     for rows, block in cells.row_blocks():
-        part = _projected(block[used[rows]], unsorted) - offset
-        projected[done : done + len(part)] = part
-        done += len(part)
-    groups = codes[used]
-    by_group = projected[np.argsort(groups, kind="stable")]
-    return np.split(by_group, np.searchsorted(np.sort(groups), np.arange(1, n_groups)))
+        _project_into(projected, block, places[rows], unsorted, offset)
+    return np.split(projected, np.searchsorted(codes[by_group], np.arange(1, n_groups)))
+
+
+def _project_into(
+    projected: np.ndarray, block: Any, places: np.ndarray, components: np.ndarray, offset: np.ndarray
+) -> None:
+    """Project a block's rows, a part at a time, to their places; rows without a place (−1) are left out."""
+
+    def project(first: int, last: int) -> None:
+        for start in range(first, last, PART_CELLS):
+            part = slice(start, min(start + PART_CELLS, last))
+            used = np.flatnonzero(places[part] >= 0)
+            projected[places[part][used]] = _projected(block[part][used], components) - offset
+
+    if sparse.issparse(block):
+        over_ranges(project, len(places))
+    else:
+        project(0, len(places))  # the products use all cores
 
 
 def _projected(block: Any, components: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +10,13 @@ import numpy as np
 from perturbench_lamin.conditions import ObsKeys
 from perturbench_lamin.evaluation import notes
 from perturbench_lamin.evaluation.aggregate import Moments, aggregate
+from perturbench_lamin.evaluation.aggregations import Side
 from perturbench_lamin.evaluation.cells import Source, open_cells
+from perturbench_lamin.evaluation.expression import DenseGroups
 from perturbench_lamin.evaluation.groups import Groups, Pair, group_cells
 from perturbench_lamin.evaluation.notes import Note
 from perturbench_lamin.evaluation.pca import project_cells
-from perturbench_lamin.evaluation.truth import Truth
+from perturbench_lamin.evaluation.truth import Keep, Truth, rank_sum_tests, take_side
 from perturbench_lamin.evaluation.validate import ScaleWatch, gene_order, require_predicted, require_prediction_obs
 
 
@@ -28,6 +30,8 @@ class Prediction:
         moments: a row per pair, genes in the truth's order.
         cells: each pair's cells in the truth's PCA space; None unless asked for.
         notes: what was left out.
+        expression: each pair's cells; None unless asked for.
+        p_values: rank-sum tests against the true controls; None unless asked for.
     """
 
     model: str
@@ -35,10 +39,23 @@ class Prediction:
     moments: Moments
     cells: list[np.ndarray] | None
     notes: tuple[Note, ...]
+    expression: DenseGroups | None = None
+    p_values: np.ndarray | None = None
+
+    def side(self, rows: Sequence[int]) -> Side:
+        """What of some pairs is compared with the truth."""
+        return take_side(rows, self.moments, self.cells, self.expression, self.p_values)
 
 
 def load_prediction(
-    source: Source, model: str, truth: Truth, keys: ObsKeys, needs: Set[str], *, allow_missing: bool = False
+    source: Source,
+    model: str,
+    truth: Truth,
+    keys: ObsKeys,
+    needs: Set[str],
+    *,
+    allow_missing: bool = False,
+    keep: Keep | None = None,
 ) -> Prediction:
     """Read a model's prediction. Controls that come with it are ignored: the truth's alone count.
 
@@ -50,6 +67,7 @@ def load_prediction(
         require_prediction_obs(cells, keys)
         order = gene_order(truth.genes, cells)
         groups, watch = group_cells(cells.obs, keys), ScaleWatch()
+        groups = groups if keep is None else groups.only(keep(cells.obs, groups)).present()
         require_predicted(truth.groups, groups, keys, cells.where, allow_missing=allow_missing)
         pairs = tuple(sorted(set(truth.groups.perturbed) & set(groups.perturbed)))
         codes = _codes(groups, pairs)
@@ -58,13 +76,19 @@ def load_prediction(
         projected = None
         if truth.basis is not None and "cells" in needs:
             projected = project_cells(cells, truth.basis, order, codes, len(pairs))
+        chosen = Groups(pairs, codes, groups.control)
+        X = cells.in_memory() if needs & {"tests", "expression"} else None
+        tests = rank_sum_tests(X, pairs, chosen.rows, truth.controls, order) if "tests" in needs else None
+        expression = DenseGroups(X, chosen.rows, order) if "expression" in needs else None
     moments = moments.take(np.arange(len(pairs)), order)
     found = (*notes.of_groups(model, truth.groups, groups), *notes.of_means(model, pairs, moments, watch))
-    return Prediction(model, pairs, moments, projected, found)
+    if "tests" in needs:
+        found = (*found, *notes.of_negative(model, moments))
+    return Prediction(model, pairs, moments, projected, found, expression, tests)
 
 
 def _codes(groups: Groups, pairs: tuple[Pair, ...]) -> np.ndarray:
     """Each cell's index into ``pairs``, −1 for controls and for conditions that are not scored."""
     position = {pair: code for code, pair in enumerate(pairs)}
     renamed = np.array([position.get(pair, -1) for pair in groups.pairs], dtype=np.int64)
-    return renamed[groups.codes]
+    return np.where(groups.codes < 0, -1, renamed[groups.codes]) if len(pairs) else np.full(len(groups.codes), -1)

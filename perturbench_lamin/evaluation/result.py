@@ -9,9 +9,13 @@ import pandas as pd
 
 from perturbench_lamin.conditions import ObsKeys
 from perturbench_lamin.errors import InputError
+from perturbench_lamin.evaluation.effects import Effects
 from perturbench_lamin.evaluation.notes import Note
 from perturbench_lamin.evaluation.profiles import Profile
 from perturbench_lamin.files import atomic_path
+
+WHOLE_STATE = "(all)"
+"""The condition in results of a metric that has one value for all conditions of a covariate state."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +28,14 @@ class Evaluation:
         notes: exclusions, undefined values and warnings.
         profile: what the metrics were chosen and computed by.
         keys: the obs columns.
+        effects: true and predicted means, for a report; None where they were not kept.
     """
 
     table: pd.DataFrame
     notes: tuple[Note, ...]
     profile: Profile
     keys: ObsKeys
+    effects: Effects | None = None
 
     def summary(self) -> pd.DataFrame:
         """One row per model and metric.

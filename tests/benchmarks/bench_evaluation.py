@@ -1,6 +1,6 @@
 """How long an evaluation takes, beside a plain implementation with a loop over groups and over pairs, in the same run.
 
-    python tests/benchmarks/bench_evaluation.py [--scale 0.1] [--pca]
+    python tests/benchmarks/bench_evaluation.py [--scale 0.1] [--pca] [--full]
 
 The plain implementation works on a slice (one group in twelve; one condition in four of one covariate state) and
 its time is scaled to the whole by the number of groups and of pairs.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,12 +18,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import psutil
 from anndata import AnnData
 from scipy import sparse
 
 from perturbench_lamin.conditions import ObsKeys
 from perturbench_lamin.evaluation.evaluate import evaluate
-from perturbench_lamin.evaluation.profiles import PROFILES
+from perturbench_lamin.evaluation.profiles import PROFILES, Profile
 
 GENES, NONZEROS, CONDITIONS, STATES = 4_000, 457, 188, 3
 TRUE_CELLS, PREDICTED_CELLS = 100_000, 62_000
@@ -77,7 +79,7 @@ def timed(work: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def measure(scale: float = 1.0, *, pca: bool = False) -> list[dict[str, Any]]:
+def measure(scale: float = 1.0, *, pca: bool = False, full: bool = False) -> list[dict[str, Any]]:
     """Time ours and the plain implementation; one row per piece of work."""
     truth = make_cells(int(TRUE_CELLS * scale), 0, 0.1)
     prediction = make_cells(int(PREDICTED_CELLS * scale), 1, 0.0)
@@ -94,7 +96,45 @@ def measure(scale: float = 1.0, *, pca: bool = False) -> list[dict[str, Any]]:
     rows.append({"work": "pairs: plain loop, scaled", "size": size, "seconds": pairs})
     if pca:
         rows += measure_pca(truth, prediction, size)
+    if full:
+        rows += measure_full(truth, prediction, size)
     return rows
+
+
+def measure_full(truth: AnnData, prediction: AnnData, size: str) -> list[dict[str, Any]]:
+    """Time differential expression and the whole profile ``full``, with the memory that it takes beside the cells."""
+    tests = Profile("tests", ("overlap_at_N", "pr_auc", "de_spearman_lfc_sig"))
+    scores = replace(PROFILES["full"], metrics=("pearson_scores", "r2_scores", "top_k_recall_scores"))
+    rows = []
+    for name, profile in (("t scores and recall", scores), ("rank-sum tests", tests), ("profile full", "full")):
+        with PeakMemory() as memory:
+            seconds = timed(lambda p=profile: evaluate(truth, {"model": prediction}, KEYS, p))
+        rows.append({"work": f"{name}: ours (+{memory.gigabytes:.2f} GB)", "size": size, "seconds": seconds})
+    matrices = sum(cells.X.data.nbytes + cells.X.indices.nbytes for cells in (truth, prediction)) / 1e9
+    return [*rows, {"work": f"(the two matrices: {matrices:.2f} GB)", "size": size, "seconds": 0.0}]
+
+
+class PeakMemory:
+    """The highest resident memory within a block, above that at its start, in GB."""
+
+    gigabytes = 0.0
+
+    def __enter__(self) -> PeakMemory:
+        self._process, self._running = psutil.Process(), True
+        self._start = self._process.memory_info().rss
+        self._watch = threading.Thread(target=self._look, daemon=True)
+        self._watch.start()
+        return self
+
+    def _look(self) -> None:
+        while self._running:
+            above = self._process.memory_info().rss - self._start
+            self.gigabytes = max(self.gigabytes, above / 1e9)
+            time.sleep(0.02)
+
+    def __exit__(self, *error: object) -> None:
+        self._running = False
+        self._watch.join()
 
 
 def measure_pca(truth: AnnData, prediction: AnnData, size: str) -> list[dict[str, Any]]:
@@ -122,7 +162,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the cells")
     parser.add_argument("--pca", action="store_true", help="also the metrics in the PCA space")
+    parser.add_argument("--full", action="store_true", help="also differential expression and the profile full")
     arguments = parser.parse_args()
-    result = measure(arguments.scale, pca=arguments.pca)
+    result = measure(arguments.scale, pca=arguments.pca, full=arguments.full)
     print(markdown(result))
     print(json.dumps(result))

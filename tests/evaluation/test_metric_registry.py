@@ -76,6 +76,8 @@ def test_what_cannot_be_registered(own_registry):
         register(OWN)
     register(replace(OWN, formula="other"), replace_existing=True)
     assert get_metric(OWN.name).formula == "other"
+    with pytest.raises(InputError, match="has '@' in it"):
+        register(replace(OWN, name="x@de5"))
     with pytest.raises(InputError, match="rank"):
         register(replace(OWN, name="x_rank"))
     with pytest.raises(InputError, match="average"):

@@ -1,0 +1,111 @@
+"""The report, and the figure of distributions."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from anndata import AnnData
+from evaluation_cells import KEYS, make_cells
+
+from perturbench_lamin.evaluation.calibration import calibrate
+from perturbench_lamin.evaluation.distributions import metric_distributions, short
+from perturbench_lamin.evaluation.evaluate import evaluate
+from perturbench_lamin.evaluation.profiles import Profile
+from perturbench_lamin.evaluation.report import scale, write_report
+
+EVIL = "<script>alert('x')</script> & $x_1$"
+PROFILE = Profile("own", ("rmse_average", "rmse_average_rank", "pearson_delta_control", "nonadditive_recall"))
+
+
+class Page(HTMLParser):
+    """Collects tags, text and sources."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.texts, self.sources = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.sources += [value for name, value in attributes if name in ("src", "href")]
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+@pytest.fixture(scope="module")
+def result():
+    truth, good = make_cells(0, cells=12, genes=30), make_cells(0, cells=12, genes=30)
+    good.X = (good.X * 0.8).tocsr()
+    constant = AnnData(np.full(truth.shape, 0.3), obs=truth.obs, var=truth.var)
+    return truth, evaluate(truth, {EVIL: good, "constant": constant}, KEYS, PROFILE, baselines=True)
+
+
+@pytest.fixture(scope="module")
+def report(result, tmp_path_factory):
+    truth, evaluation = result
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    calibration = calibrate(truth, KEYS, PROFILE)
+    write_report(evaluation, path, calibration=calibration, title=EVIL)
+    return path, calibration
+
+
+def test_is_self_contained_and_escaped(report):
+    text = report[0].read_text(encoding="utf-8")
+    page = Page(text)
+    assert "script" not in page.tags
+    assert "link" not in page.tags
+    assert page.sources
+    assert all(source.startswith("data:image/") for source in page.sources)
+    assert not re.search(r"https?://", re.sub(r'src="data:[^"]*"', "", text))
+    assert EVIL in "".join(page.texts)
+
+
+def test_has_all_parts_and_warns_in_plain_words(report):
+    text = "\n".join(Page(report[0].read_text(encoding="utf-8")).texts)
+    for part in ("Scores", "Can the metrics tell?", "Differences", "Distribution", "Rank curves", "effects", "Notes"):
+        assert part in text, part
+    assert "constant predicts the same for every perturbation" in text
+    assert "not known, since a control is undefined in them: nonadditive_recall" in text
+    assert len(Page(report[0].read_text(encoding="utf-8")).sources) == 6  # two models' effects among them
+
+
+def test_the_same_results_give_the_same_bytes(result, report, tmp_path):
+    again = write_report(result[1], tmp_path / "again.html", calibration=report[1], title=EVIL)
+    assert again.read_bytes() == report[0].read_bytes()
+
+
+def test_without_calibration_and_baselines_it_says_so(result, tmp_path):
+    truth, _ = result
+    alone = evaluate(truth, {"m": truth}, KEYS, "minimal")
+    text = "\n".join(Page(write_report(alone, tmp_path / "r.html").read_text(encoding="utf-8")).texts)
+    assert "There is no calibration" in text
+    assert "There are no baselines" in text
+    assert "There is one model only." in text
+
+
+def test_the_controls_are_at_the_ends_of_the_scale(result, report):
+    summary = report[1].summary()
+    places = scale(result[1], summary).set_index(["model", "metric"])["position"]
+    row = summary.set_index("metric").loc["rmse_average"]
+    mean = result[1].summary().set_index(["model", "metric"])["mean"][EVIL, "rmse_average"]
+    assert places[EVIL, "rmse_average"] == pytest.approx((mean - row["negative"]) / (row["positive"] - row["negative"]))
+
+
+def test_distributions_draw_every_defined_value(result):
+    table = result[1].table
+    figure = metric_distributions(table, ["rmse_average", "nonadditive_recall"])
+    panels = [panel for panel in figure.axes if panel.get_visible()]
+    assert [panel.get_title() for panel in panels] == ["rmse_average", "nonadditive_recall (40 undefined)"]
+    drawn = [line.get_xdata() for line in panels[0].lines if line.get_marker() == "."]
+    expected = [
+        np.sort(rows["value"]) for _, rows in table[table["metric"] == "rmse_average"].groupby("model", sort=False)
+    ]
+    np.testing.assert_allclose(drawn, expected)
+    assert len(metric_distributions(table).axes) == 4
+
+
+def test_names_on_axes_are_no_mathematics():
+    assert short("$a_b$ c") == r"\$a_b\$ c"
+    assert len(short("x" * 60)) <= 24
