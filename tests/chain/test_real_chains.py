@@ -81,13 +81,19 @@ def test_from_the_leaderboard_back_to_the_raw_file_every_step_is_there(simulated
     assert "max_heldout_fraction=0.7, split_seed=42" in text
 
 
-def test_the_executed_report_shows_the_pictures(simulated):
+@pytest.mark.parametrize(
+    ("notebook", "pictures"),
+    [
+        ("curation/curate_norman19", 2),
+        ("training/train", 1),
+        ("evaluation/evaluate", 1),
+        ("evaluation/leaderboard", 1),
+    ],
+)
+def test_the_executed_reports_show_their_pictures(simulated, notebook, pictures):
     root, _, _ = simulated
-    page = tiny.query(
-        root, "ln.Run.filter(transform__key='curation/curate_norman19.ipynb').first().report.path.read_text()"
-    )
-    assert page.count('src="data:image/png;base64') == 2
-    assert "Curate Norman19" in page
+    page = tiny.query(root, f"ln.Run.filter(transform__key='{notebook}.ipynb').first().report.path.read_text()")
+    assert page.count('src="data:image/png;base64') == pictures
     assert "<script src=" not in page, "a report must open without the network"
 
 
