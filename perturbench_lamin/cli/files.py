@@ -122,7 +122,11 @@ def split(
 @keys_options
 @click.option("--profile", default="perturbench", show_default=True, help="Whose metrics and definitions.")
 @click.option("--training", type=FILE_IN, help="Training cells, for metrics that refer to the perturbation mean.")
+@click.option(
+    "--baselines", is_flag=True, help="Score the baselines that can be made from the truth and training, too."
+)
 @click.option("--allow-missing", is_flag=True, help="Leave conditions without a prediction out, counted.")
+@click.option("--report", "page", type=FILE_OUT, metavar="REPORT.html", help="Write one self-contained page, too.")
 @click.option("--out", required=True, type=FILE_OUT, metavar="OUT.csv|parquet")
 def evaluate(
     truth: Path,
@@ -133,18 +137,24 @@ def evaluate(
     delimiter: str,
     profile: str,
     training: Path | None,
+    baselines: bool,
     allow_missing: bool,
+    page: Path | None,
     out: Path,
 ) -> None:
     """Score predictions (cells, or one mean row a condition) against the truth; write the long metrics table.
 
+    The report has baselines beside the models, intervals, what the metrics can tell apart, and pictures.
+
     \b
     Example:
       perturbench-lamin evaluate --truth test.h5ad --prediction mine.h5ad --prediction baseline=mean.h5ad \\
-          --covariate-key cell_type --out metrics.csv
+          --covariate-key cell_type --out metrics.csv --report report.html
     """
     from perturbench_lamin.cli.progress import interactive
+    from perturbench_lamin.evaluation.calibration import calibrate
     from perturbench_lamin.evaluation.evaluate import evaluate_files
+    from perturbench_lamin.evaluation.report import write_report
 
     keys = obs_keys(perturbation_key, covariate_keys, control, delimiter)
     result = evaluate_files(
@@ -155,35 +165,45 @@ def evaluate(
         out=out,
         training=training,
         allow_missing=allow_missing,
+        baselines=baselines or page is not None,
         progress=interactive(),
     )
+    if page:
+        write_report(result, page, calibration=calibrate(truth, keys, profile, training=training))
     click.echo(result.summary().to_string(index=False))
     for note in result.notes:
         click.secho(f"Note: {note}", fg="yellow", err=True)
-    click.echo(f"\nWritten: {out}")
+    click.echo(f"\nWritten: {out}" + (f" and {page}" if page else ""))
 
 
 @click.command()
 @click.argument("tables", nargs=-1, required=True, type=FILE_IN)
 @click.option("--out", type=FILE_OUT, metavar="OUT.csv", help="Write it as a table, too.")
-def leaderboard(tables: tuple[Path, ...], out: Path | None) -> None:
+@click.option("--figure", type=FILE_OUT, metavar="OUT.png|svg", help="Draw it, too.")
+def leaderboard(tables: tuple[Path, ...], out: Path | None, figure: Path | None) -> None:
     """Mean ± standard deviation over seeds of metrics TABLES (.csv or .parquet), by model and metric.
 
     \b
     Example:
-      perturbench-lamin leaderboard seed1.csv seed2.csv --out board.csv
+      perturbench-lamin leaderboard seed1.csv seed2.csv --out board.csv --figure board.png
     """
     import pandas as pd
 
     from perturbench_lamin.evaluation import leaderboard as boards
+    from perturbench_lamin.evaluation.figure import leaderboard_figure
     from perturbench_lamin.evaluation.result import write_table
+    from perturbench_lamin.files import atomic_path
 
     read = [pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path) for path in tables]
     board = boards.leaderboard(pd.concat(read, ignore_index=True))
     click.echo(boards.to_text(board).to_string(index=False))
     if out:
         write_table(board, out)
-        click.echo(f"\nWritten: {out}")
+    if figure:
+        with atomic_path(figure) as temporary:
+            leaderboard_figure(board).savefig(temporary, dpi=120)
+    if out or figure:
+        click.echo(f"\nWritten: {' and '.join(str(path) for path in (out, figure) if path)}")
 
 
 def _named(predictions: tuple[str, ...]) -> dict[str, Path]:

@@ -151,11 +151,24 @@ def test_several_predictions_may_be_named(shared_file, tmp_path):
          "--covariate-key", "cell_type", "--profile", "minimal", "--out", out)  # fmt: skip
     table = pd.read_parquet(out)
     assert set(table["model"]) == {"first", "second"}
-    board = call("leaderboard", out)
+    board = call("leaderboard", out, "--figure", tmp_path / "board.png")
+    assert (tmp_path / "board.png").read_bytes().startswith(b"\x89PNG")
     assert "first" in board
     assert "rmse_average" in board
     refuse("Two predictions are named 'prediction'", "evaluate", "--truth", truth, "--prediction", prediction,
            "--prediction", prediction, "--out", out)  # fmt: skip
+
+
+def test_the_report_is_one_page_with_baselines(shared_file, tmp_path):
+    truth, prediction = (shared_file(f"golden/evaluation/{name}.h5ad") for name in ("reference", "prediction"))
+    out, page = tmp_path / "metrics.csv", tmp_path / "report.html"
+    call("evaluate", "--truth", truth, "--prediction", prediction, "--covariate-key", "cell_type",
+         "--out", out, "--report", page)  # fmt: skip
+    assert {"prediction", "baseline: control mean"} <= set(pd.read_csv(out)["model"])
+    text = page.read_text()
+    assert "baseline: control mean" in text
+    assert "<script" not in text
+    assert 'src="http' not in text
 
 
 def test_bad_input_is_refused_and_nothing_is_written(counts, tmp_path):
