@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import papermill
 from papermill.clientwrap import PapermillNotebookClient
@@ -34,10 +35,16 @@ class OwnEnvironmentEngine(NBClientEngine):
         kernel_env: Mapping[str, str] | None = None,
         kernel_handles: tuple[int, ...] = (),
         kernel_folder: str | None = None,
+        stderr_file: TextIO | None = None,
         **_: Any,
     ) -> Any:
         client = PapermillNotebookClient(
-            nb_man, kernel_name=kernel_name, startup_timeout=start_timeout, timeout=execution_timeout, config=ENCRYPTED
+            nb_man,
+            kernel_name=kernel_name,
+            startup_timeout=start_timeout,
+            timeout=execution_timeout,
+            stderr_file=stderr_file,
+            config=ENCRYPTED,
         )
         return client.execute(env=dict(kernel_env or os.environ), pass_fds=kernel_handles, cwd=kernel_folder)
 
@@ -64,7 +71,7 @@ def execute(
         parameters: values for its parameters cell.
         variables: environment variables for the kernel, beside this process's own.
         handles: file handles that the kernel keeps open, such as a lock.
-        progress: show a bar over the cells.
+        progress: show a bar over the cells, and the bars that cells draw themselves, such as a download's.
 
     Raises:
         PapermillExecutionError: a cell raised; ``executed`` holds everything up to it.
@@ -78,6 +85,7 @@ def execute(
         engine_name=ENGINE,
         kernel_name="python3",
         progress_bar=progress,
+        stderr_file=sys.stderr if progress else None,
         kernel_env=environment,
         kernel_handles=handles,
         kernel_folder=str(executed.parent),

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from perturbench_lamin.chain.step import Output, Step, fingerprint, in_order
+from perturbench_lamin.chain.step import Output, Step, fingerprint, in_order, require_parameters
 from perturbench_lamin.errors import ChainError, some
 from perturbench_lamin.lineage.instance import Instance
 
@@ -83,6 +83,8 @@ def run_chain(
         One result a step, in the order they ran.
     """
     steps = in_order(chain.steps)
+    for step in steps:
+        require_parameters(step, chain.notebooks / step.notebook)
     chain.instance.connect()
     import lamindb as ln
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -75,12 +76,32 @@ def fingerprint(step: Step, notebook: Path, parameters: Mapping[str, Any]) -> st
 
 def source_digest(notebook: Path) -> str:
     """A digest of a notebook's cells: their sources, types and tags, not outputs or counters."""
+    return hashlib.sha256(json.dumps(_cells(notebook)).encode()).hexdigest()
+
+
+def require_parameters(step: Step, notebook: Path) -> None:
+    """Check that the notebook's parameters cell has every parameter that the step sets.
+
+    Papermill would pass an unknown one on, to no effect.
+
+    Raises:
+        ChainError: one is unknown; the nearest are named.
+    """
+    sources = [source for kind, source, tags in _cells(notebook) if kind == "code" and "parameters" in tags]
+    assigned = [node for source in sources for node in ast.parse(source).body if isinstance(node, ast.Assign)]
+    known = [target.id for node in assigned for target in node.targets if isinstance(target, ast.Name)]
+    for name in (*step.params, *step.inputs, *step.settings):
+        if name not in known:
+            raise ChainError(f"The notebook has no parameter {name!r}", where=step.notebook, fix=nearest(name, known))
+
+
+def _cells(notebook: Path) -> list[tuple[str, str, list[str]]]:
+    """(type, source, tags) of each cell."""
     try:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        return [(cell["cell_type"], "".join(cell["source"]), cell["metadata"].get("tags", [])) for cell in cells]
     except (OSError, ValueError, KeyError) as error:
         raise ChainError(f"Not a readable notebook: {error}", where=notebook) from error
-    told = [[cell["cell_type"], "".join(cell["source"]), cell["metadata"].get("tags", [])] for cell in cells]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
 def in_order(steps: Sequence[Step]) -> list[Step]:

@@ -7,7 +7,7 @@ import tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perturbench_lamin.chain.step import Output, Step, fingerprint, in_order, source_digest
+from perturbench_lamin.chain.step import Output, Step, fingerprint, in_order, require_parameters, source_digest
 from perturbench_lamin.errors import ChainError
 
 
@@ -61,3 +61,9 @@ def test_impossible_chains_are_refused():
         in_order([Step("curate", "n"), Step("train", "n", inputs={"x": Output("curat", "k")})])
     with pytest.raises(ChainError, match="same name"):
         in_order([Step("a", "n"), Step("a", "m")])
+
+
+def test_a_parameter_that_the_notebook_lacks_is_named(notebook):
+    require_parameters(Step("make", "tiny/make.ipynb", {"number": 1}, settings={"source": ""}), notebook)
+    with pytest.raises(ChainError, match=r"no parameter 'numbr'.*\n.*number"):
+        require_parameters(Step("make", "tiny/make.ipynb", {"numbr": 1}), notebook)
