@@ -34,7 +34,7 @@ lint: install
 	$(if $(NOTEBOOKS),$(BIN)/nbstripout --verify $(NOTEBOOKS))
 
 unit: install
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 bench: install  ## Measure speed and memory, and write the benchmark report
 	$(BIN)/python tests/benchmarks/report.py

@@ -134,18 +134,19 @@ def _execute(chain: Chain, step: Step, results: Mapping[str, StepResult], parent
     from papermill.exceptions import PapermillExecutionError
 
     from perturbench_lamin.chain import engine
-    from perturbench_lamin.lineage import reports, runs
+    from perturbench_lamin.lineage import reports, runs, sources
 
     started = time.monotonic()
     notebook, parameters = chain.notebooks / step.notebook, _parameters(step, results)
     mark = fingerprint(step, notebook, parameters)
     folder = chain.instance.work / re.sub(r"[^A-Za-z0-9._-]+", "-", step.name)
-    executed, problem = folder / notebook.name, ""
+    executed, cache, problem = folder / notebook.name, chain.instance.work / "cache" / folder.name, ""
     variables = {
         **chain.instance.variables(),
         "LAMIN_INITIATED_BY_RUN_UID": parent.uid,
-        "LAMIN_CACHE_DIR": str(chain.instance.work / "cache" / folder.name),
+        "LAMIN_CACHE_DIR": str(cache),
     }
+    runs.announce(parent, executed, cache)
     before = runs.child_of(parent)
     settings = {**step.settings, "work_folder": str(folder)}
     try:
@@ -164,6 +165,8 @@ def _execute(chain: Chain, step: Step, results: Mapping[str, StepResult], parent
     run = runs.child_of(parent)
     run = None if run is None or (before is not None and run.id == before.id) else run
     page = reports.render(executed)
+    if run is not None and problem:
+        sources.keep(run, executed, cache)
     if run is None:
         problem = problem or "The notebook ended without a tracked run"
         return StepResult(step, "failed", seconds=time.monotonic() - started, problem=problem, report=page)

@@ -11,7 +11,7 @@ from typing import Any
 
 import lamindb as ln
 
-from perturbench_lamin.lineage import keys
+from perturbench_lamin.lineage import keys, sources
 
 FINGERPRINT = "perturbench-step"
 
@@ -76,11 +76,23 @@ def abort_left_behind(folder: Path) -> int:
     """
     open_codes = [int(Status.STARTED), int(Status.RESTARTED)]
     chains = ln.Run.filter(transform__key=keys.CHAIN_TRANSFORM, _status_code__in=open_codes)
-    ours = [chain for chain in chains if chain.extra_data == _origin(folder)]
-    left = [child for chain in ours for child in ln.Run.filter(initiated_by_run=chain, _status_code__in=open_codes)]
-    for run in [*left, *ours]:
+    ours = [chain for chain in chains if _origin(folder).items() <= (chain.extra_data or {}).items()]
+    left = [
+        (child, chain.extra_data)
+        for chain in ours
+        for child in ln.Run.filter(initiated_by_run=chain, _status_code__in=open_codes)
+    ]
+    for run, told in left:
+        sources.keep(run, Path(told.get("executed", "")), Path(told.get("cache", "")))
+    for run in [*(run for run, _ in left), *ours]:
         close(run, Status.ABORTED)
     return len(left)
+
+
+def announce(chain: ln.Run, executed: Path, cache: Path) -> None:
+    """Note which notebook a chain is about to execute, so that its source can be kept whatever happens."""
+    chain.extra_data = {**chain.extra_data, "executed": str(executed), "cache": str(cache)}
+    chain.save()
 
 
 def _origin(folder: Path) -> dict[str, str]:

@@ -100,11 +100,15 @@ def test_a_failing_notebook_is_errored_and_reported_and_the_next_run_goes_on(fin
     assert tiny.states(failed) == {"make": "done", "double": "failed", "other": "done"}
     if how == "raise":
         assert failed["double"][1] == "ValueError: told to fail"
-    status, report = tiny.query(
-        root, f"(lambda r: [r.status, r.report.path.read_text()])(ln.Run.get('{failed['double'][3]}'))"
+    status, source, environment, report = tiny.query(
+        root,
+        "(lambda r: [r.status, r.transform.source_code, r.environment.path.read_text(), r.report.path.read_text()])"
+        f"(ln.Run.get('{failed['double'][3]}'))",
     )
     assert status == "errored"
-    assert ("told to fail" in report) == (how == "raise")
+    assert "path.write_text(str(2 * value))" in source
+    assert "lamindb" in environment
+    assert ("Traceback" in report) == (how == "raise")
     behave.unlink()
     mended = tiny.run(root, number)
     assert tiny.states(mended) == {"make": "kept", "double": "done", "other": "kept"}
@@ -135,8 +139,8 @@ def test_a_killed_chain_leaves_nothing_half_and_the_next_run_goes_on(finished, s
     resumed = tiny.run(root, number)
     assert tiny.states(resumed)["make"] == "kept"
     assert tiny.states(resumed)["double"] == "done"
-    status = tiny.query(root, "[r.status for r in ln.Run.filter(transform__key='tiny/double.ipynb').order_by('id')]")
-    assert status[-2:] == ["aborted", "completed"]
+    runs = "[[r.status, bool(r.transform.source_code)] for r in ln.Run.filter(transform__key='tiny/double.ipynb')"
+    assert tiny.query(root, f"{runs}.order_by('id')]")[-2:] == [["aborted", True], ["completed", True]]
     assert "started" not in tiny.query(root, "[r.status for r in ln.Run.filter()]")
 
 

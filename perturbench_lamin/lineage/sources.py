@@ -1,0 +1,61 @@
+"""Keep the source and the environment of a run that never came to ``ln.finish()``, where LaminDB would save them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lamindb as ln
+import nbformat
+from lamindb.core._finish import save_context_core
+from lamindb_setup.core.hashing import hash_file
+
+ENVIRONMENT = "run_env_pip.txt"
+
+
+def keep(run: ln.Run, executed: Path, cache: Path) -> None:
+    """Save a failed or killed run's notebook and packages, so that they can be looked at and repeated.
+
+    Args:
+        run: the run; its transform changes when the source is that of an earlier version.
+        executed: the executed notebook, as far as it came.
+        cache: the kernel's LaminDB cache.
+    """
+    if run.environment is None:
+        _keep_environment(run, cache / "environments" / f"run_{run.uid}" / ENVIRONMENT)
+    if run.transform.source_code is None and executed.exists():
+        source = _source_of(executed)
+        save_context_core(
+            run=run,
+            transform=run.transform,
+            filepath=source,
+            skip_save_report=True,
+            ignore_non_consecutive=True,
+            from_cli=True,
+            notebook_runner="nbconvert",
+        )
+
+
+def _source_of(executed: Path) -> Path:
+    """The notebook that papermill executed, without what papermill added: parameters, outputs, counters."""
+    book = nbformat.read(executed, as_version=4)
+    book.cells = [cell for cell in book.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    for cell in book.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    path = executed.parent / "source" / executed.name
+    path.parent.mkdir(exist_ok=True)
+    nbformat.write(book, path)
+    return path
+
+
+def _keep_environment(run: ln.Run, packages: Path) -> None:
+    if not packages.is_file() or packages.stat().st_size == 0:
+        return
+    known = ln.Artifact.filter(hash=hash_file(packages)[1], kind="__lamindb_run__").first()
+    run.environment = (
+        known
+        or ln.Artifact(
+            packages, description="requirements.txt", kind="__lamindb_run__", run=False, skip_hash_lookup=True
+        ).save()
+    )
+    run.save()
