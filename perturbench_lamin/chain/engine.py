@@ -17,6 +17,9 @@ from traitlets.config import Config
 from perturbench_lamin.lineage.offline import notebook_variables
 
 ENGINE = "perturbench-lamin"
+PATIENT = {"GOMP_SPINCOUNT": "2000"}
+"""Torch's threads soon sleep when they wait for each other: on a busy machine they would spin on the cores needed."""
+
 ENCRYPTED = Config({"KernelManager": {"transport_encryption": "auto"}})
 """Kernels speak over loopback ports, which other users of the machine could listen to."""
 
@@ -77,7 +80,7 @@ def execute(
         PapermillExecutionError: a cell raised; ``executed`` holds everything up to it.
     """
     executed.parent.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, **variables, **notebook_variables(notebook)}
+    environment = {**PATIENT, **os.environ, **variables, **notebook_variables(notebook)}
     papermill.execute_notebook(
         str(notebook),
         str(executed),

@@ -9,6 +9,7 @@ import numpy as np
 
 from perturbench_lamin.curation import kernels
 from perturbench_lamin.curation.groups import CellGroups
+from perturbench_lamin.curation.held import HeldCounts
 from perturbench_lamin.curation.lanes import run_lanes, split_rows
 from perturbench_lamin.curation.passes import Chunk, count_chunks, raw_chunks
 from perturbench_lamin.curation.source import CountSource
@@ -26,7 +27,8 @@ class CountSums:
     """What the first pass gathers.
 
     Attributes:
-        state_sums: int64 (states, genes, 2) sum and sum of squares over the cells that selection looks at.
+        state_sums: int64 (states, genes, 3) sum, sum of squares and largest count over the cells that selection
+            looks at.
         gene_counts: int64 (genes,) counts over all cells.
         gene_cells: int64 (genes,) cells with the gene, over all cells.
         cell_counts: int64 (cells,) counts over all genes.
@@ -43,35 +45,50 @@ class CountSums:
 
 
 def sum_counts(
-    source: CountSource, groups: CellGroups, *, min_cells: int, threads: int, progress: bool = False
+    source: CountSource,
+    groups: CellGroups,
+    held: HeldCounts,
+    *,
+    min_cells: int,
+    threads: int,
+    progress: bool = False,
 ) -> CountSums:
-    """Read every count once.
+    """Read every count once, and hold what fits.
 
     Raises:
         InputError: a value is negative, not an integer, not finite or above 2^24; the message names it.
     """
     cells, genes = source.shape
     states = len(groups.states) + 1  # the last one for cells that selection must not look at
-    lanes = threads if threads * states * genes * 16 <= LANE_BYTES else 1
+    lanes = threads if threads * states * genes * 24 <= LANE_BYTES else 1
     capacity = min_cells - 1 if 1 <= min_cells <= RARE else 0
-    sums = np.zeros((lanes, states, genes, 2), dtype=np.int64)
+    sums = np.zeros((lanes, states, genes, 3), dtype=np.int64)
     gene_cells = np.zeros((lanes, genes), dtype=np.int64)
     rare = np.zeros((lanes, genes, capacity, 2), dtype=np.int64)
     totals, detected = np.zeros(cells, dtype=np.int64), np.zeros(cells, dtype=np.int32)
     state_of_cell = np.where(groups.state_of_cell < 0, states - 1, groups.state_of_cell)
     for chunk in raw_chunks(source, "Counting", progress):
-        work = partial(_count, chunk, state_of_cell[chunk.span], sums, gene_cells, rare, totals, detected)
+        tables = (state_of_cell[chunk.span], sums, gene_cells, rare, totals, detected)
+        work = partial(_count, chunk, held.place(chunk), *tables)
         order = np.argsort(state_of_cell[chunk.span], kind="stable")
-        for bad in run_lanes(work, split_rows(order, chunk.lengths[order], lanes)):
+        found = run_lanes(work, split_rows(order, chunk.lengths[order], lanes))
+        for bad in found:
             if bad >= 0:
                 raise _not_counts(source, chunk, bad)
-    added = sums.sum(axis=0)
+        held.keep(chunk, kernels.TOO_LARGE not in found)
+    added = np.concatenate([sums[..., :2].sum(axis=0), sums[..., 2:].max(axis=0)], axis=-1)
     pairs = list(zip(rare, gene_cells, strict=True))
     return CountSums(added[:-1], added[:, :, 0].sum(axis=0), gene_cells.sum(axis=0), totals, detected, pairs)
 
 
 def library_sizes(
-    source: CountSource, sums: CountSums, keep: np.ndarray, *, threads: int, progress: bool = False
+    source: CountSource,
+    held: HeldCounts,
+    sums: CountSums,
+    keep: np.ndarray,
+    *,
+    threads: int,
+    progress: bool = False,
 ) -> np.ndarray:
     """Each cell's counts over the genes to keep, int64.
 
@@ -83,7 +100,7 @@ def library_sizes(
     if all((seen[~keep] <= pairs.shape[1]).all() for pairs, seen in sums.rare):
         return _without_rare(sums, keep)
     totals = np.zeros(source.shape[0], dtype=np.int64)
-    for chunk in count_chunks(source, "Library sizes", progress):
+    for chunk in count_chunks(source, "Library sizes", progress, held):
         rows = np.arange(chunk.rows)
         work = partial(_total, chunk, keep, totals[chunk.span])
         run_lanes(work, split_rows(rows, chunk.lengths, threads))
@@ -100,6 +117,7 @@ def _without_rare(sums: CountSums, keep: np.ndarray) -> np.ndarray:
 
 def _count(
     chunk: Chunk,
+    place: tuple[np.ndarray, np.ndarray],
     states: np.ndarray,
     sums: np.ndarray,
     gene_cells: np.ndarray,
@@ -110,7 +128,8 @@ def _count(
     rows: np.ndarray,
 ) -> int:
     tables = (sums[lane], gene_cells[lane], rare[lane], totals[chunk.span], detected[chunk.span])
-    return int(kernels.count_rows(chunk.indptr, chunk.indices, chunk.data, rows, states, chunk.first, *tables))
+    arrays = (chunk.indptr, chunk.indices, chunk.data)
+    return int(kernels.count_rows(*arrays, rows, states, chunk.first, *tables, *place))
 
 
 def _total(chunk: Chunk, keep: np.ndarray, totals: np.ndarray, lane: int, rows: np.ndarray) -> None:

@@ -17,6 +17,12 @@ MAX_COUNT = 1 << 24
 TABLE = 64
 """Counts below this have their logarithm looked up in a table made for each cell."""
 
+LARGEST_HELD = (1 << 16) - 1
+"""The largest count that two bytes hold."""
+
+COUNTED, TOO_LARGE = -1, -2
+"""What :func:`count_rows` returns: all are counts; all are counts, and some are too large to hold."""
+
 ONE, SIX, TOP_SIX, LOW_SIX = np.uint64(1), np.uint64(6), np.uint64(58), np.uint64(63)
 
 DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
@@ -49,8 +55,22 @@ def map_columns(indptr, indices, data, position):  # type: ignore[no-untyped-def
 
 
 @njit(nogil=True, cache=True)
-def count_rows(indptr, indices, data, rows, states, first_cell, sums, gene_cells, rare, totals, detected):  # type: ignore[no-untyped-def]
-    """Check and add up the counts of some rows.
+def count_rows(  # type: ignore[no-untyped-def]
+    indptr,
+    indices,
+    data,
+    rows,
+    states,
+    first_cell,
+    sums,
+    gene_cells,
+    rare,
+    totals,
+    detected,
+    held_indices,
+    held_counts,
+):
+    """Check and add up the counts of some rows, and copy them in a smaller number type.
 
     Args:
         indptr: row pointers of the chunk.
@@ -59,16 +79,20 @@ def count_rows(indptr, indices, data, rows, states, first_cell, sums, gene_cells
         rows: the lane's rows, in any order.
         states: the covariate state of each row of the chunk.
         first_cell: the cell number of the chunk's first row.
-        sums: (states, genes, 2) sum and sum of squares, added to.
+        sums: (states, genes, 3) sum, sum of squares and largest, added to.
         gene_cells: (genes,) cells with the gene, added to.
         rare: (genes, r, 2) the first r (cell, count) pairs of each gene.
         totals: (chunk rows,) counts of each cell, written.
         detected: (chunk rows,) genes of each cell, written.
+        held_indices: uint16 gene numbers, written; empty where nothing is to be copied.
+        held_counts: uint16 counts, written.
 
     Returns:
-        The position in ``data`` of a value that is no count, or -1.
+        The position in ``data`` of a value that is no count, or COUNTED, or TOO_LARGE.
     """
     capacity = rare.shape[1]
+    hold = len(held_indices) > 0
+    largest = np.int64(0)
     for row in rows:
         state = states[row]
         total = np.int64(0)
@@ -80,11 +104,16 @@ def count_rows(indptr, indices, data, rows, states, first_cell, sums, gene_cells
             count = np.int64(value)
             if count != value:
                 return entry
+            gene = indices[entry]
+            if hold:
+                held_indices[entry] = gene
+                held_counts[entry] = count
             if count == 0:
                 continue
-            gene = indices[entry]
+            largest = max(largest, count)
             sums[state, gene, 0] += count
             sums[state, gene, 1] += count * count
+            sums[state, gene, 2] = max(sums[state, gene, 2], count)
             seen = gene_cells[gene]
             if seen < capacity:
                 rare[gene, seen, 0] = first_cell + row
@@ -94,7 +123,7 @@ def count_rows(indptr, indices, data, rows, states, first_cell, sums, gene_cells
             genes += 1
         totals[row] = total
         detected[row] = genes
-    return -1
+    return COUNTED if largest <= LARGEST_HELD else TOO_LARGE
 
 
 @njit(nogil=True, cache=True)
@@ -125,7 +154,7 @@ def log1p_sums(indptr, indices, counts, rows, slots, scales, position, sums):  #
     Args:
         indptr: row pointers of the chunk.
         indices: gene numbers.
-        counts: int32 counts.
+        counts: counts.
         rows: the lane's rows, all of a slot in one lane, so that each sum is in row order.
         slots: the slot of each row of the chunk.
         scales: float32 (chunk rows,) what a cell's counts are divided by.
@@ -164,7 +193,7 @@ def clipped_sums(indptr, indices, counts, rows, states, position, limits, first_
     Args:
         indptr: row pointers of the chunk.
         indices: gene numbers, sorted in each row.
-        counts: int32 counts.
+        counts: counts.
         rows: row numbers, ascending within each state, all of a state >= 0.
         states: the state of each row of the chunk.
         position: (all genes,) place among the genes kept, or -1.
@@ -187,45 +216,43 @@ def clipped_sums(indptr, indices, counts, rows, states, position, limits, first_
 
 
 @njit(nogil=True, cache=True)
-def kept_entries(indptr, indices, counts, rows, position, lengths):  # type: ignore[no-untyped-def]
-    """How many entries of each of some rows are non-zero and of a gene to keep, written to ``lengths``."""
-    for row in rows:
-        n = 0
-        for entry in range(indptr[row], indptr[row + 1]):
-            n += position[indices[entry]] >= 0 and counts[entry] != 0
-        lengths[row] = n
-
-
-@njit(nogil=True, cache=True)
-def write_rows(indptr, indices, counts, rows, position, n_genes, scales, starts, new_indices, new_counts, values):  # type: ignore[no-untyped-def]
-    """The kept genes of some rows, sorted by their new numbers, with counts and log1p values.
+def write_rows(indptr, indices, counts, rows, position, n_genes, scales, lengths, new_indices, new_counts, values):  # type: ignore[no-untyped-def]
+    """The kept genes of some rows, sorted by their new numbers, with counts and log1p values; zeros are left out.
 
     Args:
         indptr: row pointers of the chunk.
         indices: gene numbers.
-        counts: int32 counts.
+        counts: counts.
         rows: the lane's rows.
         position: (all genes,) new gene number, or -1.
         n_genes: how many genes are kept.
         scales: float32 (chunk rows,) what a cell's counts are divided by.
-        starts: (chunk rows,) where each row begins in the three outputs.
-        new_indices: int32, written.
-        new_counts: int32, written.
-        values: float32 log1p values, written.
+        lengths: (chunk rows,) how many entries of each row are kept, written.
+        new_indices: int32, written from its beginning.
+        new_counts: int32, likewise.
+        values: float32 log1p values, likewise.
+
+    Returns:
+        How many entries were written.
     """
+    genes, found = np.empty(n_genes + 1, dtype=np.int32), np.empty(n_genes + 1, dtype=np.int32)
     scratch = np.zeros(n_genes, dtype=np.int32)
     present = np.zeros(n_genes // 64 + 1, dtype=np.uint64)  # a bit a gene: sorting by reading the bits in order
     table = np.empty(TABLE, dtype=np.float32)
+    at = 0
     for row in rows:
-        for entry in range(indptr[row], indptr[row + 1]):
-            gene = position[np.uint32(indices[entry])]
-            if gene >= 0 and counts[entry] != 0:
-                bit = np.uint64(gene)
-                scratch[bit] = counts[entry]
-                present[bit >> SIX] |= ONE << (bit & LOW_SIX)
+        n = np.uint64(0)
+        for entry in range(indptr[row], indptr[row + 1]):  # without a branch that the processor would guess wrong
+            gene, count = position[np.uint32(indices[entry])], counts[entry]
+            genes[n], found[n] = gene, count
+            n += np.uint64((gene >= 0) & (count != 0))
+        lengths[row] = n
+        for k in range(n):
+            bit = np.uint64(genes[k])
+            scratch[bit] = found[k]
+            present[bit >> SIX] |= ONE << (bit & LOW_SIX)
         table[:] = -1
         scale = scales[row]
-        at = starts[row]
         for word in range(len(present)):
             bits = present[word]
             present[word] = 0
@@ -245,6 +272,7 @@ def write_rows(indptr, indices, counts, rows, position, n_genes, scales, starts,
                 new_counts[at] = count
                 values[at] = value
                 at += 1
+    return at
 
 
 @njit(nogil=True, cache=True)

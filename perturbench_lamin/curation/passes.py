@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
@@ -13,6 +15,9 @@ from perturbench_lamin.curation.lanes import read_ahead
 from perturbench_lamin.curation.source import CountSource
 from perturbench_lamin.errors import InputError
 
+if TYPE_CHECKING:
+    from perturbench_lamin.curation.held import HeldCounts
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -20,8 +25,8 @@ class Chunk:
 
     Attributes:
         first: the first row's number.
-        indptr: int64 row pointers.
-        indices: int32 gene numbers.
+        indptr: int64 row pointers into the two below, not always from 0.
+        indices: int32 or uint16 gene numbers.
         data: the values.
     """
 
@@ -51,10 +56,23 @@ def raw_chunks(source: CountSource, title: str, progress: bool) -> Iterator[Chun
     return _reported(read_ahead(_chunk(first, rows) for first, rows in source.row_chunks()), source, title, progress)
 
 
-def count_chunks(source: CountSource, title: str, progress: bool) -> Iterator[Chunk]:
-    """A source's chunks as int32 counts, once these have been checked."""
-    chunks = (_as_int32(_chunk(first, rows)) for first, rows in source.row_chunks())
-    return _reported(read_ahead(chunks), source, title, progress)
+def count_chunks(
+    source: CountSource, title: str, progress: bool, held: HeldCounts | None = None, *, whole: bool = False
+) -> Iterator[Chunk]:
+    """A source's chunks as counts, once these have been checked: int32, or uint16 those that are held.
+
+    Args:
+        source: the counts.
+        title: of the progress bar.
+        progress: whether to show it.
+        held: rows of the source that need not be read again.
+        whole: give the rows held as one chunk: kernels that group rows are faster over many.
+    """
+    first = held.rows if held else 0
+    step = first if whole else source.default_rows()
+    ready = held.chunks(step) if held and first else iter(())
+    read = (_as_int32(_chunk(first, rows)) for first, rows in source.row_chunks(first=first))
+    return _reported(chain(ready, read_ahead(read)), source, title, progress)
 
 
 def _chunk(first: int, rows: sparse.csr_matrix) -> Chunk:

@@ -4,7 +4,8 @@ The recipe is PerturBench's (arXiv 2408.10609): genes in at least 10 cells; coun
 multiplied by the median total; natural log1p; the genes kept are highly variable (Seurat v3, by covariate state),
 differentially expressed (Welch's t against the state's controls) or perturbed.
 
-Memory does not grow with the number of values: the source is read by rows, three times.
+Memory does not grow with the number of values: the source is read by rows, three times, less what stays in memory
+in between (see :class:`HeldCounts`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from perturbench_lamin.contracts import UNS_KEY, CuratedInfo
 from perturbench_lamin.curation import kernels
 from perturbench_lamin.curation.counts import library_sizes, sum_counts
 from perturbench_lamin.curation.groups import CellGroups, cell_groups
+from perturbench_lamin.curation.held import HeldCounts
 from perturbench_lamin.curation.lanes import default_threads, run_lanes, split_rows
 from perturbench_lamin.curation.passes import Chunk, count_chunks
 from perturbench_lamin.curation.report import Limits, Note, PreprocessParams, PreprocessReport, note_of
@@ -78,13 +80,14 @@ def preprocess(
     groups = cell_groups(obs, keys, selection)
     tokens = token_table(obs[keys.perturbation].astype(str).unique(), keys)
     threads = limits.threads or default_threads()
-    sums = sum_counts(source, groups, min_cells=params.min_cells, threads=threads, progress=progress)
+    held = HeldCounts(source, limits.held_mib)
+    sums = sum_counts(source, groups, held, min_cells=params.min_cells, threads=threads, progress=progress)
     expressed = sums.gene_cells >= params.min_cells
     require_some(expressed, f"No gene is expressed in {params.min_cells} cells")
-    totals = library_sizes(source, sums, expressed, threads=threads, progress=progress)
+    totals = library_sizes(source, held, sums, expressed, threads=threads, progress=progress)
     target = _target(totals, params.target_sum)
     ready = Prepared(_places(expressed), _scales(totals, target), threads)
-    choice = choose_genes(source, groups, sums, ready, params, limits, progress=progress)
+    choice = choose_genes(source, held, groups, sums, ready, params, limits, progress=progress)
     genes = kept_genes(source.var_names, expressed, choice, tokens["token"])
     notes = (*note_of("normalised", "cells without counts, left as zeros", obs.index[totals == 0]), *choice.notes)
     report = _report(source, groups, expressed, genes, float(target), notes, obs[keys.perturbation])
@@ -93,7 +96,7 @@ def preprocess(
     )
     obs, var = cell_table(obs, keys, sums), gene_table(var, genes, sums)
     with atomic_path(out) as path:
-        _write(source, path, obs, var, uns, genes, ready, limits, progress)
+        _write(source, held, path, obs, var, uns, genes, ready, limits, progress)
     return report
 
 
@@ -136,6 +139,7 @@ def preprocess_file(
 
 def _write(
     source: CountSource,
+    held: HeldCounts,
     path: Path,
     obs: pd.DataFrame,
     var: pd.DataFrame,
@@ -151,31 +155,31 @@ def _write(
     sums = np.zeros(len(genes.columns))
     writer = CuratedWriter(path, limits.compression, ready.threads)
     try:
-        for chunk in count_chunks(source, "Writing", progress):
-            values, counts, indices, lengths = _subset(chunk, ready)
-            kernels.add_columns(indices, values, sums)
-            writer.append(values, counts, indices, lengths)
+        for chunk in count_chunks(source, "Writing", progress, held):
+            for values, counts, indices, lengths in _subset(chunk, ready):
+                kernels.add_columns(indices, values, sums)
+                writer.append(values, counts, indices, lengths)
         var["mean_log1p"] = sums / max(len(obs), 1)
         writer.finish(obs, var, uns)
     finally:
         writer.close()
 
 
-def _subset(chunk: Chunk, ready: Prepared) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    lanes = split_rows(np.arange(chunk.rows), chunk.lengths, ready.threads)
+def _subset(chunk: Chunk, ready: Prepared) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    """Of each lane of rows, in order: log1p values, counts, gene numbers, and how many of each cell."""
     arrays = (chunk.indptr, chunk.indices, chunk.data)
+    scales, stored, genes = ready.scales[chunk.span], chunk.lengths, ready.genes
     lengths = np.zeros(chunk.rows, dtype=np.int64)
-    run_lanes(lambda lane, rows: kernels.kept_entries(*arrays, rows, ready.position, lengths), lanes)
-    starts = np.concatenate([[0], np.cumsum(lengths)])
-    indices, counts = np.empty(starts[-1], dtype=np.int32), np.empty(starts[-1], dtype=np.int32)
-    values = np.empty(starts[-1], dtype=np.float32)
-    scales, genes = ready.scales[chunk.span], ready.genes
 
-    def work(lane: int, rows: np.ndarray) -> None:
-        kernels.write_rows(*arrays, rows, ready.position, genes, scales, starts, indices, counts, values)
+    def work(lane: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        room = int(np.minimum(stored[rows], genes).sum())
+        indices, counts = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32)
+        values = np.empty(room, dtype=np.float32)
+        out = (lengths, indices, counts, values)
+        n = kernels.write_rows(*arrays, rows, ready.position, genes, scales, *out)
+        return values[:n], counts[:n], indices[:n], lengths[rows]
 
-    run_lanes(work, lanes)
-    return values, counts, indices, lengths
+    return run_lanes(work, split_rows(np.arange(chunk.rows), stored, ready.threads))
 
 
 def _target(totals: np.ndarray, asked: float | None) -> np.float32:

@@ -48,11 +48,13 @@ class Limits:
         threads: how many; None for the cores that the process may use.
         memory_mib: how large the sums of the differential expression test may grow. Where all groups of
             cells do not fit, they are worked through in blocks, each with a pass over its cells.
+        held_mib: how much of the counts may stay in memory between passes; the rest is read again.
         compression: gzip's level, 1 (fast) to 9 (small); 0 for none. It changes the bytes on disk alone.
     """
 
     threads: int | None = None
     memory_mib: int = 1024
+    held_mib: int = 512
     compression: int = 1
 
 

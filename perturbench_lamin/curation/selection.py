@@ -11,6 +11,7 @@ from perturbench_lamin.curation import kernels
 from perturbench_lamin.curation.counts import CountSums
 from perturbench_lamin.curation.differential import moments, top_genes, welch_t
 from perturbench_lamin.curation.groups import CellGroups
+from perturbench_lamin.curation.held import HeldCounts
 from perturbench_lamin.curation.lanes import run_lanes, split_rows
 from perturbench_lamin.curation.passes import Chunk, count_chunks
 from perturbench_lamin.curation.report import Limits, Note, PreprocessParams, note_of
@@ -22,6 +23,9 @@ from perturbench_lamin.curation.variable_genes import (
     highly_variable,
     standardised_variance,
 )
+
+EXACT = 1 << 53
+"""Below this, float64 holds every whole number."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class Choice:
 
 def choose_genes(
     source: CountSource,
+    held: HeldCounts,
     groups: CellGroups,
     sums: CountSums,
     ready: Prepared,
@@ -83,15 +88,16 @@ def choose_genes(
     """Choose highly variable and differentially expressed genes in one pass over the source.
 
     Where the sums of all groups exceed ``limits.memory_mib``, the groups are worked through in blocks; the
-    second and later blocks read only the chunks that hold their cells.
+    second and later blocks read only the chunks that hold their cells, unless all are held in memory.
     """
     state_sums = sums.state_sums[:, ready.position >= 0]
     trends = _trends(groups, state_sums) if params.highly_variable else {}
-    clips = _Clips(groups, trends, sums, ready)
+    clips = _Clips(groups, trends, sums, state_sums, ready)
     tested = _tested(groups) if params.degs else np.zeros(0, dtype=np.int64)
     tops: list[Tops] = []
     for number, block in enumerate(_blocks(groups, tested, ready.genes, limits.memory_mib)):
-        tops.append(_one_pass(source, groups, ready, block, clips if number == 0 else None, params.degs, progress))
+        clip = clips if number == 0 else None
+        tops.append(_one_pass(source, held, groups, ready, block, clip, params.degs, progress))
     variable, tied = _variable(_variances(trends, clips, ready.genes), params)
     return Choice(variable, _join(tops), (*_notes(groups, trends, params, ready.genes), *tied))
 
@@ -107,15 +113,26 @@ def _trends(groups: CellGroups, state_sums: np.ndarray) -> dict[int, Trend]:
 
 
 class _Clips:
-    """Sums of clipped counts by state and gene, each lane its own range of genes."""
+    """Sums of clipped counts by state and gene, each lane its own range of genes.
 
-    def __init__(self, groups: CellGroups, trends: dict[int, Trend], sums: CountSums, ready: Prepared) -> None:
+    Where no count of a gene exceeds its limit, these are the sums of the first pass: whole numbers, which float64
+    adds up exactly in any order. Only the other genes are added up again.
+    """
+
+    def __init__(
+        self, groups: CellGroups, trends: dict[int, Trend], sums: CountSums, state_sums: np.ndarray, ready: Prepared
+    ) -> None:
         shape = (len(groups.states), ready.genes) if trends else (0, 0)
-        self.active, self._position = bool(trends), ready.position
         self._limits = np.full(shape, np.inf)
         for state, trend in trends.items():
             self._limits[state] = trend.limit
-        self.sums = np.zeros((*shape, 2))
+        self.sums = state_sums[: shape[0], : shape[1], :2].astype(np.float64)
+        squares, largest = state_sums[: shape[0], : shape[1], 1:].transpose(2, 0, 1)
+        again = ((largest > self._limits) | (squares >= EXACT)).any(axis=0)
+        self.sums[:, again] = 0
+        self.active = bool(again.any())
+        self._position = ready.position.copy()
+        self._position[np.flatnonzero(ready.position >= 0)[: shape[1]][~again]] = -1
         numbers = np.arange(len(ready.position))
         self._lanes = split_rows(numbers, np.maximum(sums.gene_cells, 1), ready.threads)
 
@@ -155,6 +172,7 @@ def _blocks(groups: CellGroups, tested: np.ndarray, genes: int, memory_mib: int)
 
 def _one_pass(
     source: CountSource,
+    held: HeldCounts,
     groups: CellGroups,
     ready: Prepared,
     block: np.ndarray,
@@ -165,11 +183,14 @@ def _one_pass(
     slot_of_group = np.full(len(groups.group_cells) + 1, -1, dtype=np.int32)  # the last one for group -1
     slot_of_group[block] = np.arange(len(block))
     slots, states, scales = slot_of_group[groups.group_of_cell], groups.state_of_cell, ready.scales
-    if clips is None or not clips.active:
+    reuse: HeldCounts | None = held
+    if (clips is None or not clips.active) and held.rows < len(slots):
         wanted = np.flatnonzero(slots >= 0)
-        source, slots, states, scales = source.select_cells(wanted), slots[wanted], states[wanted], scales[wanted]
+        if len(wanted) < len(slots):
+            source, reuse = source.select_cells(wanted), None
+            slots, states, scales = slots[wanted], states[wanted], scales[wanted]
     sums = np.zeros((len(block), ready.genes, 2))
-    for chunk in count_chunks(source, "Choosing genes", progress) if len(slots) else ():
+    for chunk in count_chunks(source, "Choosing genes", progress, reuse, whole=True) if len(slots) else ():
         _add_logs(chunk, slots[chunk.span], scales[chunk.span], ready, sums)
         if clips is not None and clips.active:
             clips.add(chunk, states[chunk.span])

@@ -15,8 +15,8 @@ from scipy import sparse
 
 from perturbench_lamin.errors import InputError
 
-CHUNK_ENTRIES = 1 << 23
-"""How many stored values a chunk of rows aims at: 64 MiB of float32 values and int32 gene numbers."""
+CHUNK_ENTRIES = 1 << 21
+"""How many stored values a chunk of rows aims at: 16 MiB of float32 values and int32 gene numbers."""
 
 
 class CountSource(ABC):
@@ -46,10 +46,10 @@ class CountSource(ABC):
         cells = max(self.shape[0], 1)
         return max(1, min(cells, CHUNK_ENTRIES * cells // max(self.entries, 1)))
 
-    def row_chunks(self, n_rows: int | None = None) -> Iterator[tuple[int, sparse.csr_matrix]]:
-        """Every row once, in order, as ``(first row, chunk)``."""
+    def row_chunks(self, n_rows: int | None = None, first: int = 0) -> Iterator[tuple[int, sparse.csr_matrix]]:
+        """Every row from ``first`` on once, in order, as ``(first row, chunk)``."""
         step = n_rows or self.default_rows()
-        for start in range(0, self.shape[0], step):
+        for start in range(first, self.shape[0], step):
             yield start, self.read_rows(start, min(start + step, self.shape[0]))
 
     def select_cells(self, cells: np.ndarray | Sequence[bool] | Sequence[int]) -> CountSource:

@@ -13,15 +13,16 @@ import pandas as pd
 from scipy import sparse
 
 from perturbench_lamin.contracts import COUNTS_LAYER
-from perturbench_lamin.curation.source import CountSource, MatrixSource, canonical, csr_rows
+from perturbench_lamin.curation.source import CountSource, canonical, csr_rows
+from perturbench_lamin.curation.transposed import TransposedMatrix
 from perturbench_lamin.errors import InputError, IntegrityError, nearest
 
 
 class H5adSource(CountSource):
     """An h5ad file's counts, with its tables of cells and genes.
 
-    CSR and dense matrices stream by rows. A CSC matrix cannot be read by rows: it is read whole and
-    converted once, which needs the memory of two copies of it.
+    CSR and dense matrices stream by rows. A CSC matrix is first brought into bands of rows in a temporary file
+    (12 bytes a value of float32, in the folder that TMPDIR names).
 
     Args:
         path: the file.
@@ -44,6 +45,7 @@ class H5adSource(CountSource):
         self.matrix_path = _matrix_path(self._file, self.path, layer)
         self.obs, self.var = (self._table(name) for name in ("obs", "var"))
         self.obs_names, self.var_names = self.obs.index, self.var.index
+        self._transposed: TransposedMatrix | None = None
         self._read = self._reader()
 
     def read_rows(self, start: int, stop: int) -> sparse.csr_matrix:
@@ -52,6 +54,8 @@ class H5adSource(CountSource):
 
     def close(self) -> None:
         """Close the file."""
+        if self._transposed is not None:
+            self._transposed.close()
         self._file.close()
 
     def __enter__(self) -> H5adSource:
@@ -77,7 +81,8 @@ class H5adSource(CountSource):
         if kind == "array":
             return lambda start, stop: canonical(sparse.csr_matrix(matrix[start:stop]))
         if kind == "csc_matrix":
-            return MatrixSource(ad.io.read_elem(matrix), self.obs_names, self.var_names).read_rows
+            self._transposed = TransposedMatrix(matrix, self.shape, self.path)
+            return self._transposed.read
         if kind != "csr_matrix":
             raise InputError(
                 f"{self.matrix_path} is a {kind!r}, not a CSR, CSC or dense matrix",

@@ -29,7 +29,7 @@ class CuratedWriter:
     """
 
     def __init__(self, path: Path, level: int = 1, threads: int = 1) -> None:
-        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads)
         self._file = h5py.File(path, "w")
         self._file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
         for name in ("layers", "obsm", "varm", "obsp", "varp"):
@@ -45,9 +45,8 @@ class CuratedWriter:
 
     def append(self, values: np.ndarray, counts: np.ndarray, indices: np.ndarray, lengths: np.ndarray) -> None:
         """Add rows: float32 log1p values, int32 counts, int32 gene numbers, and each row's number of entries."""
-        with ThreadPoolExecutor(self._threads) as pool:
-            for writer, array in ((self._values, values), (self._counts, counts), (self._indices, indices)):
-                writer.append(array, pool)
+        for writer, array in ((self._values, values), (self._counts, counts), (self._indices, indices)):
+            writer.append(array, self._pool)
         self._lengths.append(lengths)
 
     def finish(self, obs: pd.DataFrame, var: pd.DataFrame, uns: dict[str, Any]) -> None:
@@ -68,6 +67,7 @@ class CuratedWriter:
 
     def close(self) -> None:
         """Close the file, whatever its state."""
+        self._pool.shutdown(cancel_futures=True)
         self._file.close()
 
 

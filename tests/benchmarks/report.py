@@ -25,28 +25,43 @@ LIBRARIES = ("numpy", "scipy", "numba", "pandas", "anndata", "scanpy", "torch", 
 Rows = list[dict[str, Any]]
 
 
-def curation() -> Rows:
-    """Preprocess, against the same steps through scanpy."""
+PICTURES = {"curation": "pictures/preprocess.svg"}
+
+
+def curation(large: bool = False) -> Rows:
+    """Preprocess, against the same steps through scanpy; the fastest of two processes each."""
     import bench_preprocess
 
-    return bench_preprocess.measure()
+    return bench_preprocess.measure(large=large)
 
 
-def loading() -> Rows:
+def reading(large: bool = False) -> Rows:
+    """R's files: peak memory of the whole process beside the matrix that comes out."""
+    import bench_rds
+
+    return bench_rds.measure(100_000_000 if large else 10_000_000)
+
+
+def loading(large: bool = False) -> Rows:
     """Control-matched batches, against scipy indexing and a Python draw per cell."""
     import bench_loading
 
     return bench_loading.rows()
 
 
-def evaluation() -> Rows:
+def evaluation(large: bool = False) -> Rows:
     """Means, RMSE, cosine and their ranks, and the metrics in PCA space, against plain loops."""
     import bench_evaluation
 
     return bench_evaluation.measure(1.0, pca=True)
 
 
-BENCHMARKS: dict[str, Callable[[], Rows]] = {"curation": curation, "loading": loading, "evaluation": evaluation}
+BENCHMARKS: dict[str, Callable[[bool], Rows]] = {
+    "curation": curation,
+    "reading": reading,
+    "loading": loading,
+    "evaluation": evaluation,
+}
 
 
 def machine() -> dict[str, str]:
@@ -66,11 +81,10 @@ def machine() -> dict[str, str]:
     }
 
 
-def in_its_own_process(name: str) -> Rows:
+def in_its_own_process(name: str, large: bool) -> Rows:
     """The rows of one benchmark, measured in a fresh process."""
-    done = subprocess.run(
-        [sys.executable, __file__, "--only", name], stdout=subprocess.PIPE, text=True, check=True, cwd=FOLDER
-    )
+    command = [sys.executable, __file__, "--only", name, *(["--large"] if large else [])]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=FOLDER)
     rows: Rows = json.loads(done.stdout.split("ROWS")[1])
     return rows
 
@@ -81,6 +95,8 @@ def markdown(facts: dict[str, str], sections: dict[str, Rows]) -> str:
     parts.append("\n".join(f"- {name}: {fact}" for name, fact in facts.items()) + "\n")
     for name, rows in sections.items():
         parts.append(f"## {name.capitalize()}\n\n{BENCHMARKS[name].__doc__}\n\n{table(rows)}")
+        if name in PICTURES:
+            parts.append(f"![Cost against size]({PICTURES[name]})\n")
     return "\n".join(parts)
 
 
@@ -103,17 +119,20 @@ def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=BENCHMARKS, help="print one benchmark's rows as JSON and write nothing")
-    chosen = parser.parse_args().only
-    if chosen:
-        sys.path.insert(0, str(FOLDER))
-        print("ROWS" + json.dumps(BENCHMARKS[chosen](), default=float))
+    parser.add_argument("--large", action="store_true", help="also measure up to 1.6 million cells (22 GB of disk)")
+    arguments = parser.parse_args()
+    sys.path.insert(0, str(FOLDER))
+    if arguments.only:
+        print("ROWS" + json.dumps(BENCHMARKS[arguments.only](arguments.large), default=float))
         return
     facts, sections = machine(), {}
     for name in BENCHMARKS:
         print(f"{name} …", flush=True)
-        sections[name] = in_its_own_process(name)
+        sections[name] = in_its_own_process(name, arguments.large)
         print(table(sections[name]), flush=True)
-    DOCS.mkdir(exist_ok=True)
+    import bench_preprocess
+
+    bench_preprocess.draw(sections["curation"], DOCS / PICTURES["curation"])
     (DOCS / "benchmarks.md").write_text(markdown(facts, sections))
     (DOCS / "benchmarks.json").write_text(
         json.dumps({"machine": facts, "benchmarks": sections}, indent=1, default=float) + "\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import anndata as ad
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
+from perturbench_lamin.curation import transposed
 from perturbench_lamin.curation.source import MatrixSource
 from perturbench_lamin.curation.source_h5ad import H5adSource
 from perturbench_lamin.curation.source_views import concatenate
@@ -26,6 +28,12 @@ def names(prefix: str, n: int) -> list[str]:
 
 def source_of(matrix, prefix: str = "c") -> MatrixSource:
     return MatrixSource(matrix, names(prefix, matrix.shape[0]), names("g", matrix.shape[1]))
+
+
+def write_csc(path, matrix):
+    tables = pd.DataFrame(index=names("c", matrix.shape[0])), pd.DataFrame(index=names("g", matrix.shape[1]))
+    ad.AnnData(sparse.csc_matrix(matrix), *tables).write_h5ad(path)
+    return path
 
 
 def everything(source, n_rows: int | None = None) -> np.ndarray:
@@ -55,6 +63,37 @@ def test_an_h5ad_file_reads_back(tmp_path, make, layer):
         np.testing.assert_array_equal(everything(source, 6), matrix)
         assert list(source.obs_names) == names("c", 20)
         assert source.matrix_path == ("X" if layer == "X" else f"layers/{layer}")
+
+
+@pytest.mark.parametrize(("band", "piece"), [(1, 1), (7, 3), (50, 1000), (1000, 50)])
+@pytest.mark.parametrize("n_rows", [1, 6, 100])
+def test_a_matrix_by_genes_is_read_by_cells_in_bands(tmp_path, monkeypatch, band, piece, n_rows):
+    monkeypatch.setattr(transposed, "BAND_ENTRIES", band)
+    monkeypatch.setattr(transposed, "SLICE_ENTRIES", piece)
+    matrix = counts(20, 9)
+    matrix[[0, 7, 8, 19]] = 0
+    path = write_csc(tmp_path / "a.h5ad", matrix)
+    with H5adSource(path) as source:
+        np.testing.assert_array_equal(everything(source, n_rows), matrix)
+        np.testing.assert_array_equal(source.read_rows(9, 15).toarray(), matrix[9:15])
+        np.testing.assert_array_equal(everything(source.select_cells([19, 3, 3])), matrix[[19, 3, 3]])
+
+
+def test_an_empty_matrix_by_genes_reads_back(tmp_path):
+    with H5adSource(write_csc(tmp_path / "a.h5ad", np.zeros((4, 3), dtype=np.float32))) as source:
+        np.testing.assert_array_equal(everything(source), np.zeros((4, 3)))
+        assert source.read_rows(2, 2).shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "what"), [("indices", "cell number is outside 0 to 19"), ("indptr", "column pointers")]
+)
+def test_a_corrupt_matrix_by_genes_is_refused(tmp_path, name, what):
+    path = write_csc(tmp_path / "a.h5ad", counts(20, 9))
+    with h5py.File(path, "r+") as file:
+        file["X"][name][-1] = 99
+    with pytest.raises(IntegrityError, match=what), H5adSource(path) as source:
+        everything(source)
 
 
 @given(st.data())

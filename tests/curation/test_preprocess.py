@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from perturbench_lamin.conditions import ObsKeys
+from perturbench_lamin.curation import held
 from perturbench_lamin.curation import source as source_module
 from perturbench_lamin.curation.preprocess import DEGS_KEY, preprocess, preprocess_file
 from perturbench_lamin.curation.report import Limits, PreprocessParams
@@ -166,8 +167,20 @@ def test_how_it_runs_does_not_change_a_byte(tmp_path, monkeypatch):
     monkeypatch.setattr(source_module, "CHUNK_ENTRIES", 700)
     run(matrix, obs, var, tmp_path / "c.h5ad", limits=Limits(threads=2))
     run(matrix.tocsc(), obs, var, tmp_path / "d.h5ad", limits=Limits(threads=2, memory_mib=0))  # a block a group
+    run(matrix, obs, var, tmp_path / "e.h5ad", limits=Limits(threads=2, held_mib=0))
+    monkeypatch.setattr(held, "ENTRY_BYTES", 1000)  # about a thousand values fit a MiB: some chunks are held
+    run(matrix, obs, var, tmp_path / "f.h5ad", limits=Limits(threads=2, held_mib=1))
+    run(matrix, obs, var, tmp_path / "g.h5ad", limits=Limits(threads=2, held_mib=1, memory_mib=0))
     first = (tmp_path / "a.h5ad").read_bytes()
-    assert all((tmp_path / f"{name}.h5ad").read_bytes() == first for name in "bcd")
+    assert all((tmp_path / f"{name}.h5ad").read_bytes() == first for name in "bcdefg")
+
+
+def test_counts_too_large_to_hold_are_read_again(tmp_path):
+    matrix, obs, var = simulated()
+    matrix.data[len(matrix.data) // 2] = 70_000
+    run(matrix, obs, var, tmp_path / "a.h5ad")
+    run(matrix, obs, var, tmp_path / "b.h5ad", limits=Limits(held_mib=0))
+    assert (tmp_path / "a.h5ad").read_bytes() == (tmp_path / "b.h5ad").read_bytes()
 
 
 def test_the_hash_seed_does_not_change_a_byte(tmp_path):

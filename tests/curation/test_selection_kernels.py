@@ -82,11 +82,10 @@ def test_rows_are_written_sorted(seed, n_kept, extra):
     indptr = np.arange(7, dtype=np.int64) * genes  # every entry stored, zeros too
     indices, counts = np.tile(np.arange(genes, dtype=np.int32), 6), dense.ravel().astype(np.int32)
     rows, lengths, scales = np.arange(6), np.zeros(6, dtype=np.int64), np.full(6, 2, dtype=np.float32)
-    kernels.kept_entries(indptr, indices, counts, rows, position, lengths)
-    starts = np.concatenate([[0], np.cumsum(lengths)])
-    out = np.zeros(starts[-1], dtype=np.int32), np.zeros(starts[-1], dtype=np.int32)
-    values = np.zeros(starts[-1], dtype=np.float32)
-    kernels.write_rows(indptr, indices, counts, rows, position, n_kept, scales, starts, *out, values)
+    out = np.zeros(6 * n_kept, dtype=np.int32), np.zeros(6 * n_kept, dtype=np.int32)
+    values = np.zeros(6 * n_kept, dtype=np.float32)
+    n = kernels.write_rows(indptr, indices, counts, rows, position, n_kept, scales, lengths, *out, values)
+    out, values = (out[0][:n], out[1][:n]), values[:n]
     expected = np.zeros((6, n_kept), dtype=np.int64)
     expected[:, position[position >= 0]] = dense[:, position >= 0]
     row, column = np.nonzero(expected)
