@@ -52,7 +52,7 @@ class Chain:
     """The steps of a chain and where they run.
 
     Attributes:
-        name: what the chain does, in a few words.
+        name: what it is about, such as the dataset; names its working folder.
         steps: in any order.
         instance: the LaminDB instance, whose folder's lock the caller holds.
         notebooks: the folder that ``Step.notebook`` is relative to.
@@ -139,8 +139,8 @@ def _execute(chain: Chain, step: Step, results: Mapping[str, StepResult], parent
     started = time.monotonic()
     notebook, parameters = chain.notebooks / step.notebook, _parameters(step, results)
     mark = fingerprint(step, notebook, parameters)
-    folder = chain.instance.work / re.sub(r"[^A-Za-z0-9._-]+", "-", step.name)
-    executed, cache, problem = folder / notebook.name, chain.instance.work / "cache" / folder.name, ""
+    folder = chain.instance.work / _file_name(chain.name) / _file_name(step.name)
+    executed, cache, problem = folder / notebook.name, folder / "cache", ""
     variables = {
         **chain.instance.variables(),
         "LAMIN_INITIATED_BY_RUN_UID": parent.uid,
@@ -207,6 +207,10 @@ def _parameters(step: Step, results: Mapping[str, StepResult]) -> dict[str, Any]
         for name, value in step.inputs.items()
     }
     return {**step.params, **filled}
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name)
 
 
 def _absent(step: Step, made: Collection[str]) -> list[str]:

@@ -176,7 +176,7 @@ def run_benchmark(
     with only_one(folder) as handle:
         instance = open_instance(where, notebooks)
         click.echo(f"Instance: {instance.slug} in {instance.folder}")
-        chain = Chain(f"{dataset.name} {config.preset}", steps, instance, notebooks, handle)
+        chain = Chain(dataset.name, steps, instance, notebooks, handle)
         forced = [step.name for step in steps] if force else []
         results = run_chain(chain, force=forced, report=StepLines(), progress=interactive())
     _conclude(results, folder)

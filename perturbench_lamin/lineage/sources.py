@@ -22,7 +22,7 @@ def keep(run: ln.Run, executed: Path, cache: Path) -> None:
     """
     if run.environment is None:
         _keep_environment(run, cache / "environments" / f"run_{run.uid}" / ENVIRONMENT)
-    if run.transform.source_code is None and executed.exists():
+    if run.transform.source_code is None and executed.is_file():
         source = _source_of(executed)
         save_context_core(
             run=run,

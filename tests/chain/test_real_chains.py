@@ -136,7 +136,7 @@ def test_another_split_seed_keeps_the_raw_file_and_makes_new_versions(simulated)
 def test_a_training_that_was_killed_goes_on_from_its_last_epoch(simulated):
     root, options, _ = simulated
     more = (*options[:4], "--model", "latent_additive", "--seed", 3, "--max-epochs", 40)
-    last = root / "instance" / "work" / "train-latent_additive-seed-3" / "fit" / "last.ckpt"
+    last = root / "instance" / "work" / "norman19" / "train-latent_additive-seed-3" / "fit" / "last.ckpt"
     process = start(root, *more)
     deadline = time.monotonic() + 240
     while not last.exists():
