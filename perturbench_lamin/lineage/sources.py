@@ -23,7 +23,10 @@ def keep(run: ln.Run, executed: Path, cache: Path) -> None:
     if run.environment is None:
         _keep_environment(run, cache / "environments" / f"run_{run.uid}" / ENVIRONMENT)
     if run.transform.source_code is None and executed.is_file():
-        source = _source_of(executed)
+        try:
+            source = _source_of(executed)
+        except ValueError:  # cut off in the middle of being written: there is no source to keep
+            return
         save_context_core(
             run=run,
             transform=run.transform,

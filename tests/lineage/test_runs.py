@@ -28,3 +28,16 @@ def test_runs_left_by_a_kill_are_aborted_only_for_this_folder(lamin, tmp_path):
     assert status[done.uid] == "completed"
     assert status[theirs.uid] == "started"
     assert ours.transform.key == keys.CHAIN_TRANSFORM
+
+
+def test_a_notebook_cut_off_by_the_kill_does_not_stop_the_next_chain(lamin, tmp_path):
+    from perturbench_lamin.lineage import runs
+
+    cut = tmp_path / "cut.ipynb"
+    cut.write_text('{"cells": [{"cell_type": "co')
+    chain = runs.start_chain_run("cut", {}, tmp_path)
+    runs.announce(chain, cut, tmp_path / "cache")
+    transform = lamin.Transform(key="cut-notebook", kind="pipeline").save()
+    child = lamin.Run(transform, status="started", initiated_by_run=chain).save()
+    assert runs.abort_left_behind(tmp_path) == 1
+    assert lamin.Run.get(child.uid).status == "aborted"
