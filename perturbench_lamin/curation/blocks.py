@@ -10,6 +10,8 @@ from functools import partial
 import h5py
 import numpy as np
 
+from perturbench_lamin.curation.kernels import shuffle_bytes
+
 BLOCK = 1 << 15
 """Values in a compressed block: small enough to read a few cells at random, large enough to read fast."""
 
@@ -68,10 +70,16 @@ class BlockWriter:
 
 
 def _encode(block: np.ndarray, *, level: int, shuffle: bool) -> bytes:
-    raw = block.view(np.uint8).reshape(-1, block.itemsize).T.tobytes() if shuffle else block.tobytes()
+    raw = _shuffled(block) if shuffle else block.view(np.uint8)
     if not level:
-        return raw
+        return raw.tobytes()
     # Of shuffled whole numbers at level 1, runs alone are found in half the time and make a smaller file.
     strategy = zlib.Z_RLE if shuffle and level == 1 else zlib.Z_DEFAULT_STRATEGY
     made = zlib.compressobj(level, strategy=strategy)
-    return made.compress(raw) + made.flush()
+    return made.compress(raw.data) + made.flush()
+
+
+def _shuffled(block: np.ndarray) -> np.ndarray:
+    shuffled = np.empty((block.itemsize, len(block)), dtype=np.uint8)
+    shuffle_bytes(block.view(np.uint8).reshape(-1, block.itemsize), shuffled)
+    return shuffled.reshape(-1)

@@ -23,7 +23,7 @@ from perturbench_lamin.curation import kernels
 from perturbench_lamin.curation.counts import library_sizes, sum_counts
 from perturbench_lamin.curation.groups import CellGroups, cell_groups
 from perturbench_lamin.curation.held import HeldCounts
-from perturbench_lamin.curation.lanes import default_threads, run_lanes, split_rows
+from perturbench_lamin.curation.lanes import default_threads, read_ahead, run_lanes, split_rows
 from perturbench_lamin.curation.passes import Chunk, count_chunks
 from perturbench_lamin.curation.report import Limits, Note, PreprocessParams, PreprocessReport, note_of
 from perturbench_lamin.curation.selection import Prepared, choose_genes
@@ -155,8 +155,9 @@ def _write(
     sums = np.zeros(len(genes.columns))
     writer = CuratedWriter(path, limits.compression, ready.threads)
     try:
-        for chunk in count_chunks(source, "Writing", progress, held):
-            for values, counts, indices, lengths in _subset(chunk, ready):
+        chunks = count_chunks(source, "Writing", progress, held)
+        for lanes in read_ahead(_subset(chunk, ready) for chunk in chunks):
+            for values, counts, indices, lengths in lanes:
                 kernels.add_columns(indices, values, sums)
                 writer.append(values, counts, indices, lengths)
         var["mean_log1p"] = sums / max(len(obs), 1)

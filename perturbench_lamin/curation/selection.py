@@ -24,6 +24,9 @@ from perturbench_lamin.curation.variable_genes import (
     standardised_variance,
 )
 
+Controls = dict[int, tuple[np.ndarray, np.ndarray]]
+"""Mean and variance of each group of controls."""
+
 EXACT = 1 << 53
 """Below this, float64 holds every whole number."""
 
@@ -194,7 +197,7 @@ def _one_pass(
         _add_logs(chunk, slots[chunk.span], scales[chunk.span], ready, sums)
         if clips is not None and clips.active:
             clips.add(chunk, states[chunk.span])
-    return _top_of_block(groups, block, sums, degs)
+    return _top_of_block(groups, block, sums, degs, ready.threads)
 
 
 def _add_logs(chunk: Chunk, slots: np.ndarray, scales: np.ndarray, ready: Prepared, sums: np.ndarray) -> None:
@@ -207,19 +210,24 @@ def _add_logs(chunk: Chunk, slots: np.ndarray, scales: np.ndarray, ready: Prepar
     run_lanes(work, split_rows(order, chunk.lengths[order], ready.threads, keys=slots[order]))
 
 
-def _top_of_block(groups: CellGroups, block: np.ndarray, sums: np.ndarray, degs: int) -> Tops:
+def _top_of_block(groups: CellGroups, block: np.ndarray, sums: np.ndarray, degs: int, threads: int) -> Tops:
     slot = {int(group): i for i, group in enumerate(block)}
     controls = {c: moments(sums[slot[c]], int(groups.group_cells[c])) for c in _controls_in(groups, block)}
-    found: list[Tops] = []
-    for group in block.tolist():
-        control = int(groups.control_group[groups.group_state[group]])
-        if group == control:
-            continue
-        cells, count = int(groups.group_cells[group]), int(groups.group_cells[control])
-        scores = welch_t(moments(sums[slot[group]], cells), cells, controls[control], count)
-        best = top_genes(scores, degs)
-        found.append(Tops(np.full(len(best), group), np.arange(len(best)), best, scores[best]))
-    return _join(found)
+
+    def work(lane: int, tested: np.ndarray) -> list[Tops]:
+        return [_top_of_group(groups, group, sums[slot[group]], controls, degs) for group in tested.tolist()]
+
+    tested = block[~np.isin(block, list(controls))]
+    found = run_lanes(work, split_rows(tested, np.ones(len(tested)), threads)) if len(tested) else []
+    return _join([tops for lane in found for tops in lane])
+
+
+def _top_of_group(groups: CellGroups, group: int, sums: np.ndarray, controls: Controls, degs: int) -> Tops:
+    control = int(groups.control_group[groups.group_state[group]])
+    cells, count = int(groups.group_cells[group]), int(groups.group_cells[control])
+    scores = welch_t(moments(sums, cells), cells, controls[control], count)
+    best = top_genes(scores, degs)
+    return Tops(np.full(len(best), group), np.arange(len(best)), best, scores[best])
 
 
 def _controls_in(groups: CellGroups, block: np.ndarray) -> list[int]:

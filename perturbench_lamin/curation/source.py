@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from perturbench_lamin.curation import kernels
 from perturbench_lamin.errors import InputError
 
 CHUNK_ENTRIES = 1 << 21
@@ -111,12 +112,15 @@ class MatrixSource(CountSource):
 
 def csr_rows(data: np.ndarray, indices: np.ndarray, indptr: np.ndarray, n_genes: int) -> sparse.csr_matrix:
     """A canonical CSR matrix from its three arrays."""
-    if len(indices) and (int(indices.min()) < 0 or int(indices.max()) >= n_genes):
+    order = kernels.row_order(indptr, indices, n_genes)
+    if order == kernels.OUT_OF_RANGE:
         raise InputError(
             f"A gene number is outside 0 to {n_genes - 1:,}", where="CSR indices", fix="The matrix is corrupt."
         )
     shape = (len(indptr) - 1, n_genes)
-    return canonical(sparse.csr_matrix((data, indices.astype(np.int32, copy=False), indptr), shape=shape))
+    matrix = sparse.csr_matrix((data, indices.astype(np.int32, copy=False), indptr), shape=shape)
+    matrix.has_canonical_format = order == kernels.IN_ORDER  # known: scipy need not look through it again
+    return canonical(matrix)
 
 
 def canonical(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
