@@ -14,6 +14,9 @@ from perturbench_lamin.errors import InputError
 from perturbench_lamin.lineage import keys
 
 MODELS = ("control_mean", "perturbation_mean", "additive", "linear", "latent_additive")
+GENES = "ingest genes"
+"""The name of the step that registers the gene table."""
+
 SEEDED = frozenset({"linear", "latent_additive"})
 """Models whose result depends on the seed; the others are trained once."""
 
@@ -32,6 +35,8 @@ class BenchmarkConfig:
         simulated: the raw files are simulated; recorded with every artifact made from them.
         raw_folder: where raw files lie, one subfolder a dataset; None downloads them.
         accelerator: Lightning's choice of hardware.
+        gene_table: a gene table's file, or a release of Ensembl (``release-114``) that bionty downloads; None
+            leaves genes unchecked.
     """
 
     models: tuple[str, ...] = MODELS
@@ -43,6 +48,7 @@ class BenchmarkConfig:
     simulated: bool = False
     raw_folder: Path | None = None
     accelerator: str = "auto"
+    gene_table: Path | str | None = None
 
 
 def benchmark_steps(dataset: Dataset, config: BenchmarkConfig, downloads: Path) -> list[Step]:
@@ -66,7 +72,27 @@ def benchmark_steps(dataset: Dataset, config: BenchmarkConfig, downloads: Path) 
     train = [_train(dataset, task, model, seed, config) for model, seed in trainings]
     evaluate = [_evaluate(dataset, task, model, seed, config) for model, seed in trainings]
     pairs = itertools.chain.from_iterable(zip(train, evaluate, strict=True))
-    return [ingest, curate, *pairs, _leaderboard(dataset, task, evaluate)]
+    return [*_genes(config), ingest, curate, *pairs, _leaderboard(dataset, task, evaluate)]
+
+
+def _genes(config: BenchmarkConfig) -> list[Step]:
+    """The step that registers the gene table, where there is one."""
+    table = config.gene_table
+    if table is None:
+        return []
+    file = table.resolve() if isinstance(table, Path) else None
+    if file and not file.is_file():
+        raise InputError("No such file", where=file, fix="Name a gene annotation.")
+    return [
+        Step(
+            name=GENES,
+            notebook="ingestion/ingestion_genes.ipynb",
+            params={} if file else {"release": str(table)},
+            settings={"gene_file": str(file or "")},
+            outputs=(keys.gene_table(),),
+            external=(file,) if file else (),
+        )
+    ]
 
 
 def _ingest(dataset: Dataset, config: BenchmarkConfig, downloads: Path) -> Step:
@@ -95,7 +121,7 @@ def _curate(dataset: Dataset, config: BenchmarkConfig, task: str) -> Step:
         name=f"curate {dataset.name}",
         notebook=f"curation/curate_{dataset.name}.ipynb",
         params=dict(config.curation),
-        inputs={"raw": raw},
+        inputs={"raw": raw, **({"gene_table": Output(GENES, keys.gene_table())} if config.gene_table else {})},
         outputs=(keys.curated(dataset.name), keys.split(dataset.name, task)),
     )
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from perturbench_lamin.chain.benchmark import BenchmarkConfig
     from perturbench_lamin.chain.run import StepResult
 
+ENSEMBL = "release-114"
+"""The release that genes are named by where nothing else is asked for."""
+
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
@@ -56,6 +59,7 @@ def demo(where: Path, force: bool) -> None:
 @click.command()
 @click.argument("dataset")
 @click.option("--raw", type=FOLDER, help="Folder of raw files, one subfolder a dataset, instead of the download.")
+@click.option("--genes", help="Gene table: a file, or a release of Ensembl.  [default: release-114 without --raw]")
 @click.option("--instance", help="A folder, or owner/name of a connected instance.  [default: this checkout's]")
 @click.option("--notebooks", type=FOLDER, help="Folder with ingestion/, curation/, …  [default: this checkout]")
 @click.option("--model", "models", multiple=True, help="Model to train; may be given several times.")
@@ -70,6 +74,7 @@ def demo(where: Path, force: bool) -> None:
 def run(
     dataset: str,
     raw: Path | None,
+    genes: str | None,
     instance: str | None,
     notebooks: Path | None,
     models: tuple[str, ...],
@@ -107,8 +112,19 @@ def run(
         curation=assignments(curation, "--set"),
         raw_folder=raw,
         accelerator=accelerator,
+        gene_table=_gene_table(genes, raw),
     )
     run_benchmark(get_dataset(dataset), config, instance, notebooks, force=force, dry_run=dry_run)
+
+
+def _gene_table(genes: str | None, raw: Path | None) -> Path | str | None:
+    """The file or release that was named; by default a release where raw files are downloaded too."""
+    if genes:
+        return genes if genes.startswith("release-") else Path(genes)
+    if raw is None:
+        return ENSEMBL
+    click.echo("No gene table (--genes FILE): genes keep the deposit's names and are not checked against Ensembl.")
+    return None
 
 
 @click.command()

@@ -10,6 +10,11 @@ def raw(dataset: str, file: str) -> str:
     return f"raw/{dataset}/{file}"
 
 
+def gene_table() -> str:
+    """The table of Ensembl ids and symbols that curation names and checks genes by."""
+    return "genes/homo_sapiens.csv.gz"
+
+
 def curated(dataset: str) -> str:
     """The curated AnnData of a dataset."""
     return f"curated/{dataset}.h5ad"

@@ -39,6 +39,24 @@ def save_raw(path: Path, dataset: Dataset, raw_file: RawFile, *, simulated: bool
     )
 
 
+def save_gene_table(path: Path, origin: str) -> ln.Artifact:
+    """Register a table of Ensembl ids and symbols, with where it comes from in plain words."""
+    return artifacts.save(
+        path, keys.gene_table(), f"Gene table of Homo sapiens: {origin}", features={"sha256": sha256(path)}
+    )
+
+
+def gene_table(name: str) -> Path | None:
+    """The file of a gene table.
+
+    Args:
+        name: a key or uid, which becomes an input of the current run; or a path; or empty for none.
+    """
+    if not name:
+        return None
+    return Path(name) if Path(name).is_file() else artifacts.load(name)
+
+
 def save_curated(path: Path, dataset: str, report: PreprocessReport, *, made_from: Sequence[str]) -> ln.Artifact:
     """Register a curated AnnData, once it is seen to keep the contract of curated files.
 

@@ -23,7 +23,7 @@ class Genes:
     """A gene annotation.
 
     Attributes:
-        version: says which: the file's name and the first digits of its SHA-256.
+        version: says which, whatever the file is called: the first digits of its SHA-256.
         table: ``ensembl_gene_id, symbol, biotype``, one row a gene.
     """
 
@@ -45,7 +45,7 @@ class Genes:
                 where=path,
                 fix=f"Name the annotation of the right species; the first such id is {strange.iloc[0]}.",
             )
-        return cls(f"{Path(path).name}-{sha256(path)[:12]}", table[["ensembl_gene_id", "symbol", "biotype"]])
+        return cls(f"sha256-{sha256(path)[:12]}", table[["ensembl_gene_id", "symbol", "biotype"]])
 
     def by_id(self, ensembl_id: str) -> Term | None:
         """The gene of that Ensembl id, without its version."""

@@ -4,7 +4,7 @@ import pytest
 
 from perturbench_lamin.catalog.datasets import get_dataset
 from perturbench_lamin.chain.benchmark import MODELS, BenchmarkConfig, benchmark_steps
-from perturbench_lamin.chain.step import in_order
+from perturbench_lamin.chain.step import Output, in_order
 from perturbench_lamin.errors import InputError
 from perturbench_lamin.models.registry import MODELS as REGISTRY
 
@@ -36,3 +36,16 @@ def test_naming_a_model_twice_trains_it_once(tmp_path):
 def test_a_folder_without_the_raw_file_is_refused_before_anything_runs(tmp_path):
     with pytest.raises(InputError, match=r"A raw file is missing.*NormanWeissman2019_filtered\.h5ad"):
         benchmark_steps(get_dataset("norman19"), BenchmarkConfig(raw_folder=tmp_path), tmp_path)
+
+
+def test_a_gene_table_is_registered_first_and_read_by_curation(tmp_path):
+    table = tmp_path / "genes.csv"
+    table.write_text("ENSG00000105610,KLF1,1,1000,protein_coding\n")
+    steps = benchmark_steps(get_dataset("norman19"), BenchmarkConfig(gene_table=table), tmp_path)
+    genes, curate = steps[0], steps[2]
+    assert genes.external == (table,)
+    assert curate.inputs["gene_table"] == Output(genes.name, genes.outputs[0])
+    release = benchmark_steps(get_dataset("norman19"), BenchmarkConfig(gene_table="release-114"), tmp_path)[0]
+    assert (release.params, release.external) == ({"release": "release-114"}, ())
+    with pytest.raises(InputError, match="No such file"):
+        benchmark_steps(get_dataset("norman19"), BenchmarkConfig(gene_table=tmp_path / "none.csv"), tmp_path)

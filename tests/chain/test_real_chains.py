@@ -178,13 +178,17 @@ def test_the_notebooks_run_with_plain_papermill(simulated, tmp_path):
 
 @pytest.mark.parametrize(("dataset", "task"), [("norman19", "combine"), ("mcfaline24", "transfer")])
 def test_real_cells(dataset, task, shared_file, tmp_path):
-    raw = shared_file("data/raw")
-    said = run(tmp_path, "run", dataset, "--raw", raw, "--model", "additive", "--seed", 1, ci=True)
+    raw, genes = shared_file("data/raw"), shared_file("data/metadata/genes_homo_sapiens.csv.gz")
+    options = ("--raw", raw, "--genes", genes, "--model", "additive", "--seed", 1)
+    said = run(tmp_path, "run", dataset, *options, ci=True)
     assert f"leaderboards/{dataset}/{task}.csv" in said
     board = pd.read_csv(
         tiny.query(tmp_path, f"ln.Artifact.get(key='leaderboards/{dataset}/{task}.csv').path.as_posix()")
     )
     assert board["mean"].notna().all()
+    by_genes = f"ln.Artifact.get(key='curated/{dataset}.h5ad').run.input_artifacts.filter(key__startswith='genes/')"
+    assert tiny.query(tmp_path, f"{by_genes}.count()") == 1
+    assert tiny.query(tmp_path, f"ln.Artifact.get(key='curated/{dataset}.h5ad').schema is not None")
 
 
 def test_a_truncated_raw_file_stops_the_chain_with_its_reason(tmp_path):

@@ -80,7 +80,7 @@ def test_measured_genes_that_the_table_lacks_are_noted_up_to_a_share(tmp_path, g
     path = norman(tmp_path, "KLF1")
     checked = check_terms(path, "norman19", genes=fewer)
     assert notes(checked) == {("genes", "measured, but not in the gene table (retired, or renamed)"): 1}
-    with pytest.raises(InputError, match=r"1 of 6 genes are not in the gene table fewer\.csv"):
+    with pytest.raises(InputError, match=r"1 of 6 genes are not in the gene table sha256-"):
         check_terms(path, "norman19", genes=fewer, options=CheckOptions(max_unknown_genes=0.1))
 
 
@@ -93,7 +93,7 @@ def test_a_gene_table_of_another_species_is_refused(tmp_path):
 def test_a_file_of_another_species_is_refused(tmp_path, genes):
     path = norman(tmp_path, "KLF1", genes=MOUSE)
     with pytest.raises(
-        InputError, match=r"6 of 6 genes are not in the gene table genes.csv.*\n.*this species.*ENSMUSG"
+        InputError, match=r"6 of 6 genes are not in the gene table sha256-.*\n.*this species.*ENSMUSG"
     ):
         check_terms(path, "norman19", genes=genes)
 

@@ -217,7 +217,7 @@ def test_another_gene_table_is_another_source(api, run, tmp_path):
     validated = api[1].validate_curated(path, "norman19", gene_table=table)
     source = bt.Gene.get(ensembl_gene_id="ENSG00000136997").source
     assert source.version == validated.checked.annotation.version
-    assert source.version.startswith("later.csv-")
+    assert source.version.startswith("sha256-")
 
 
 def test_bionty_still_asks_a_server_what_ensembl_ids_are_of():
