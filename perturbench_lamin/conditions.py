@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from perturbench_lamin.errors import InputError, nearest, some
@@ -81,17 +82,18 @@ def require_obs(obs: pd.DataFrame, keys: ObsKeys, *, where: object = "obs", cont
     """Check a table of cells at the boundary, so that the inside can trust it.
 
     Raises:
-        InputError: a column is unknown or has missing values, a cell name occurs twice, or (with
+        InputError: a column is unknown or has missing or blank values, a cell name occurs twice, or (with
             ``controls``) no cell has the control value.
     """
     for column in (keys.perturbation, *keys.covariates):
         if column not in obs.columns:
             raise InputError(f"No column {column!r}", where=where, fix=nearest(column, obs.columns))
-        if obs[column].isna().any():
+        bare = _without_value(obs[column])
+        if bare.any():
             raise InputError(
-                f"Column {column!r} has no value in {int(obs[column].isna().sum()):,} cells",
+                f"Column {column!r} has no value in {int(bare.sum()):,} cells",
                 where=where,
-                fix=f"First such cell: {obs.index[obs[column].isna()][0]}. Fill or remove them.",
+                fix=f"First such cell: {obs.index[bare][0]}. Fill or remove them.",
             )
     if not obs.index.is_unique:
         twice = obs.index[obs.index.duplicated()].unique()
@@ -104,6 +106,13 @@ def require_obs(obs: pd.DataFrame, keys: ObsKeys, *, where: object = "obs", cont
             where=where,
             fix=nearest(keys.control, obs[keys.perturbation].astype(str).unique()),
         )
+
+
+def _without_value(column: pd.Series) -> np.ndarray:
+    """Where a value is missing, or text without a visible character."""
+    codes, values = pd.factorize(column)
+    blank = np.array([isinstance(value, str) and not value.strip() for value in values] + [True], dtype=bool)
+    return blank[codes]  # the last one is for -1, a missing value
 
 
 def require_controls_per_state(obs: pd.DataFrame, keys: ObsKeys, *, where: object = "obs") -> None:

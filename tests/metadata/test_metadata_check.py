@@ -92,9 +92,7 @@ def test_a_gene_table_of_another_species_is_refused(tmp_path):
 
 def test_a_file_of_another_species_is_refused(tmp_path, genes):
     path = norman(tmp_path, "KLF1", genes=MOUSE)
-    with pytest.raises(
-        InputError, match=r"6 of 6 genes are not in the gene table sha256-.*\n.*this species.*ENSMUSG"
-    ):
+    with pytest.raises(InputError, match=r"6 of 6 genes are not in the gene table sha256-.*\n.*this species.*ENSMUSG"):
         check_terms(path, "norman19", genes=genes)
 
 
