@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -18,10 +17,16 @@ def without_common_ends(names: pd.Index) -> pd.Index:
     Cutting there keeps what names share by chance, such as the first letter of a few barcodes.
     """
     texts = [str(name) for name in names]
-    prefix = re.match(rf"(?s).*[{SEPARATORS}-]|", os.path.commonprefix(texts))
-    suffix = re.match(rf"(?s).*[{SEPARATORS}-]|", os.path.commonprefix([text[::-1] for text in texts]))
-    start, stop = (len(found.group()) if found else 0 for found in (prefix, suffix))
+    start, stop = _common_start(texts), _common_start([text[::-1] for text in texts])
     return pd.Index([text[start : len(text) - stop] for text in texts], dtype=object)
+
+
+def _common_start(texts: list[str]) -> int:
+    """The length of the beginning that all texts share, up to its last separator or hyphen."""
+    low, high = min(texts, default=""), max(texts, default="")
+    same = next((k for k, (x, y) in enumerate(zip(low, high, strict=False)) if x != y), min(len(low), len(high)))
+    found = re.match(rf"(?s).*[{SEPARATORS}-]", low[:same])
+    return found.end() if found else 0
 
 
 def _without(names: pd.Index, *, pattern: str) -> pd.Index:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ class FileFacts:
     """What a file is.
 
     Attributes:
-        path: where it lies.
+        path: where it lies, or another name for it.
         cells: rows.
         genes: columns.
         matrices: place → encoding and dtype, such as ``X → csr float32``.
@@ -101,6 +101,10 @@ class Comparison:
     def differences(self) -> tuple[str, ...]:
         """Everything that differs."""
         return tuple(text for part in self.parts for text in part.differences)
+
+    def named(self, a: str, b: str) -> Comparison:
+        """The same comparison with other names for the two files."""
+        return replace(self, a=replace(self.a, path=a), b=replace(self.b, path=b))
 
     def part(self, name: str) -> Part:
         """A part by name.
