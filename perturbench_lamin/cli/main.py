@@ -22,6 +22,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "split": ("files", "Assign cells to train, val and test."),
     "evaluate": ("files", "Score predictions against the truth."),
     "leaderboard": ("files", "Mean ± standard deviation over seeds of metrics tables."),
+    "compare": ("compare", "Compare two files of cells by content."),
 }
 
 

@@ -18,7 +18,13 @@ from perturbench_lamin.lineage.features import annotate
 
 
 def save(
-    path: str | Path, key: str, description: str, *, features: Mapping[str, Any] | None = None, kind: str = "dataset"
+    path: str | Path,
+    key: str,
+    description: str,
+    *,
+    features: Mapping[str, Any] | None = None,
+    kind: str = "dataset",
+    run: ln.Run | None = None,
 ) -> ln.Artifact:
     """Register a file under ``key`` as an output of the current run.
 
@@ -31,18 +37,20 @@ def save(
         description: one plain sentence.
         features: values to annotate a new artifact with, see :data:`~perturbench_lamin.lineage.features.FEATURES`.
         kind: LaminDB's kind: ``dataset`` or ``model``.
+        run: the run that it is an output of; the current one by default.
     """
+    run = run or ln.context.run
     path = Path(path)
     digest = hash_file(path)[1]
     known = ln.Artifact.filter(key=key, hash=digest).order_by("-created_at").first()
     if known is not None:
         if not _is_intact(known):
             _restore(known, path)
-        if ln.context.run is not None and known.run_id != ln.context.run.id:
-            known.recreating_runs.add(ln.context.run)
+        if run is not None and known.run_id != run.id:
+            known.recreating_runs.add(run)
         return known
     with _without_hints():
-        artifact = ln.Artifact(path, key=key, description=description, kind=kind, skip_hash_lookup=True).save()
+        artifact = ln.Artifact(path, key=key, description=description, kind=kind, run=run, skip_hash_lookup=True).save()
     annotate(artifact, features or {})
     return artifact
 

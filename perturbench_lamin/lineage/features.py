@@ -27,6 +27,7 @@ FEATURES: Mapping[str, tuple[type, str]] = {
     "seed": (int, "Seed of the training"),
     "preset": (str, "Which hyperparameters: quick or published"),
     "profile": (str, "The profile of metric definitions"),
+    "verdict": (str, "What a comparison found: identical, equivalent or different"),
     "val_loss": (float, "Lowest validation loss"),
 }
 METRIC_DESCRIPTION = "Mean of the metric over all conditions of the test split"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 CHAIN_TRANSFORM = "perturbench_lamin/chain"
+DEPOSIT_TRANSFORM = "perturbench_lamin/deposit"
 
 
 def raw(dataset: str, file: str) -> str:
@@ -58,3 +59,13 @@ def all_metrics(dataset: str, task: str) -> str:
 def leaderboard(dataset: str, task: str) -> str:
     """Mean ± standard deviation over seeds of every model and metric of a task."""
     return f"leaderboards/{dataset}/{task}.csv"
+
+
+def deposited(dataset: str, file: str) -> str:
+    """A file of the published benchmark's own deposit, byte for byte."""
+    return f"deposited/{dataset}/{file}"
+
+
+def comparison(dataset: str, suffix: str = "json") -> str:
+    """What a comparison of the curated with the deposited file found: ``json``, or ``html`` for reading."""
+    return f"comparisons/{dataset}/deposited.{suffix}"

@@ -1,0 +1,122 @@
+"""The verb that compares two files of cells by content."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from perturbench_lamin.cli.files import FILE_IN, FILE_OUT
+
+if TYPE_CHECKING:
+    from perturbench_lamin.comparison.deposit import Deposit
+
+DIFFERENT = 3
+"""Exit code when the files differ."""
+
+
+@click.command()
+@click.argument("a", metavar="A.h5ad", type=FILE_IN)
+@click.argument("b", metavar="[B.h5ad]", type=FILE_IN, required=False)
+@click.option("--dataset", metavar="NAME", help="Compare with the deposited file of this dataset, in place of B.")
+@click.option(
+    "--deposited", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Folder of deposited files."
+)
+@click.option("--download", is_flag=True, help="Fetch the deposited file from Hugging Face.")
+@click.option("--revision", help="Revision of the deposit to fetch, such as a commit.  [default: the first one seen]")
+@click.option("--file", "file_name", metavar="NAME", help="Which deposited file, where a dataset has several.")
+@click.option("--accept", multiple=True, metavar="FILE=SHA256", help="Accept a deposited file with this checksum.")
+@click.option(
+    "--work", type=click.Path(path_type=Path, file_okay=False), default=Path("work/deposited"), show_default=True,
+    help="Where downloads and unpacked files are kept.",
+)  # fmt: skip
+@click.option("--split-a", "splits_a", multiple=True, type=FILE_IN, metavar="CSV", help="A split of A's cells.")
+@click.option("--split-b", "splits_b", multiple=True, type=FILE_IN, metavar="CSV", help="A split of B's cells.")
+@click.option("--rtol", default=1e-5, show_default=True, help="Relative tolerance of numbers.")
+@click.option("--atol", default=1e-8, show_default=True, help="Absolute tolerance of numbers.")
+@click.option(
+    "--cells", type=click.Choice(["auto", "name", "content"]), default="auto", show_default=True, help="Match cells by."
+)
+@click.option("--common", is_flag=True, help="Judge only columns, layers, splits and uns entries that both have.")
+@click.option(
+    "--ignore", multiple=True, metavar="PART", help="Leave out X, counts, obs, var, layers, obsm, splits, uns."
+)
+@click.option("--examples", default=5, show_default=True, type=click.IntRange(1), help="Names and values to show.")
+@click.option("--out", type=FILE_OUT, metavar="OUT.json", help="Write everything that was found.")
+@click.option("--report", "page", type=FILE_OUT, metavar="REPORT.html", help="Write one self-contained page.")
+def compare(
+    a: Path,
+    b: Path | None,
+    dataset: str | None,
+    deposited: Path | None,
+    download: bool,
+    revision: str | None,
+    file_name: str | None,
+    accept: tuple[str, ...],
+    work: Path,
+    splits_a: tuple[Path, ...],
+    splits_b: tuple[Path, ...],
+    rtol: float,
+    atol: float,
+    cells: str,
+    common: bool,
+    ignore: tuple[str, ...],
+    examples: int,
+    out: Path | None,
+    page: Path | None,
+) -> None:
+    """Compare two files of cells by content, whatever their bytes, order, compression, dtype or encoding.
+
+    Exit code: 0 identical or equivalent, 3 different, 1 an error.
+
+    \b
+    Examples:
+      perturbench-lamin compare mine.h5ad other.h5ad --report comparison.html
+      perturbench-lamin compare curated.h5ad --dataset norman19 --download --common
+      perturbench-lamin compare curated.h5ad --dataset norman19 --deposited path/to/files --common
+    """
+    from perturbench_lamin.cli.progress import interactive
+    from perturbench_lamin.comparison.compare import compare_files
+    from perturbench_lamin.comparison.report import write_report
+    from perturbench_lamin.comparison.settings import CompareConfig
+    from perturbench_lamin.comparison.text import as_text
+    from perturbench_lamin.comparison.unpack import unpacked
+
+    config = CompareConfig(rtol, atol, cells, common, ignore, examples)  # type: ignore[arg-type]
+    if b is None:
+        found = _deposit(dataset, deposited, download, revision, file_name, accept, work)
+        b, splits_b = found.cells, (*splits_b, *found.splits)
+        click.echo(found.told(), err=True)
+    elif dataset or deposited or download:
+        raise click.UsageError("Give B, or --dataset with --deposited or --download, not both.")
+    with unpacked(a) as first, unpacked(b) as second:
+        comparison = compare_files(first, second, config, splits_a=splits_a, splits_b=splits_b, progress=interactive())
+    click.echo(as_text(comparison))
+    if out:
+        click.echo(f"Written: {comparison.write_json(out)}")
+    if page:
+        click.echo(f"Written: {write_report(comparison, page, title=f'{a.name} and {b.name}')}")
+    if comparison.differences:
+        raise SystemExit(DIFFERENT)
+
+
+def _deposit(
+    dataset: str | None,
+    deposited: Path | None,
+    download: bool,
+    revision: str | None,
+    file_name: str | None,
+    accept: tuple[str, ...],
+    work: Path,
+) -> Deposit:
+    from perturbench_lamin.comparison.deposit import get_deposit
+
+    if dataset is None:
+        raise click.UsageError("Give B, or --dataset NAME with --deposited DIR or --download.")
+    if bool(deposited) == download:
+        raise click.UsageError("Give --deposited DIR (files that you have) or --download (from Hugging Face).")
+    if any("=" not in word for word in accept):
+        raise click.UsageError("--accept wants FILE=SHA256.")
+    accepted = dict(word.split("=", 1) for word in accept)
+    return get_deposit(dataset, work, folder=deposited, revision=revision, file_name=file_name, accepted=accepted)

@@ -1,0 +1,163 @@
+"""An h5ad file opened for comparison: tables by the column, matrices by the row, nothing whole in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import h5py
+import numpy as np
+import pandas as pd
+
+from perturbench_lamin.comparison.result import FileFacts
+from perturbench_lamin.contracts import COUNTS_LAYER
+from perturbench_lamin.curation.source import CountSource
+from perturbench_lamin.curation.source_h5ad import H5adSource
+from perturbench_lamin.errors import InputError, IntegrityError
+from perturbench_lamin.ingestion.check import check_h5ad
+
+COUNTS_PLACES = (f"layers/{COUNTS_LAYER}", "raw/X", "X")
+LOOK_ROWS = 200
+"""Cells that are looked at to see whether a matrix holds whole numbers."""
+
+
+class Table:
+    """The obs or var of a file; columns are read when asked for.
+
+    Attributes:
+        names: the index, as text.
+        columns: the column names, in the file's order.
+    """
+
+    def __init__(self, element: h5py.Group | h5py.Dataset, path: Path) -> None:
+        self._whole: pd.DataFrame | None = None
+        self._group, self._path = element, path
+        if isinstance(element, h5py.Group) and element.attrs.get("encoding-version") == "0.2.0":
+            index = ad.io.read_elem(element[element.attrs["_index"]])
+            self.columns = [str(name) for name in element.attrs["column-order"]]
+        else:  # anndata before 0.8
+            self._whole = _old_table(element, path)
+            index, self.columns = self._whole.index, [str(name) for name in self._whole.columns]
+        self.names = pd.Index(np.asarray(index), dtype=object).map(str)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def column(self, name: str) -> pd.Series:
+        """A column, as anndata reads it."""
+        if self._whole is not None:
+            return self._whole[name].reset_index(drop=True)
+        return pd.Series(ad.io.read_elem(self._group[name]))
+
+    def items(self) -> Iterator[tuple[str, pd.Series]]:
+        """Name and values of each column, one in memory at a time."""
+        for name in self.columns:
+            yield name, self.column(name)
+
+
+class StoredMatrix(H5adSource):
+    """A matrix of an open file, at any place: X, a layer, raw/X or an array of obsm.
+
+    Attributes:
+        encoding: ``csr``, ``csc`` or ``dense``.
+        dtype: of the stored values.
+    """
+
+    def __init__(self, file: h5py.File, path: Path, place: str, obs_names: pd.Index, var_names: pd.Index) -> None:
+        self.path, self._file, self.matrix_path = path, file, place
+        self.obs_names, self.var_names = obs_names, var_names
+        self._transposed = None
+        element = file[place]
+        self.encoding = "dense" if isinstance(element, h5py.Dataset) else str(element.attrs.get("encoding-type", ""))
+        self.encoding = self.encoding.removesuffix("_matrix")
+        self.dtype = str((element if isinstance(element, h5py.Dataset) else element["data"]).dtype)
+        self._read = self._reader()
+
+    def close(self) -> None:
+        """Remove what was made to read it; the file stays open."""
+        if self._transposed is not None:
+            self._transposed.close()
+
+
+class H5adFile:
+    """An h5ad file.
+
+    Args:
+        path: the file.
+
+    Attributes:
+        obs: the table of cells.
+        var: the table of genes.
+        layers: names of the layers.
+        obsm: names of the arrays with a row a cell.
+
+    Raises:
+        InputError: no such file.
+        IntegrityError: not readable as HDF5, or without X, obs or var.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise InputError("No such file", where=path, fix="Check the path.")
+        check_h5ad(self.path)
+        self.file = h5py.File(self.path, "r")
+        self.obs, self.var = Table(self.file["obs"], self.path), Table(self.file["var"], self.path)
+        self.layers, self.obsm = (sorted(self.file.get(name, {})) for name in ("layers", "obsm"))
+        self._open: list[StoredMatrix] = []
+
+    def __enter__(self) -> H5adFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for matrix in self._open:
+            matrix.close()
+        self.file.close()
+
+    def matrix(self, place: str) -> StoredMatrix:
+        """A matrix by its place in the file, such as ``layers/counts``."""
+        names = self.var.names
+        if place.startswith("raw/"):
+            names = Table(self.file["raw/var"], self.path).names
+        elif place.startswith("obsm/"):
+            names = pd.Index([str(number) for number in range(self.file[place].shape[1])])
+        matrix = StoredMatrix(self.file, self.path, place, self.obs.names, names)
+        self._open.append(matrix)
+        return matrix
+
+    def counts_place(self) -> str | None:
+        """Where the counts are: ``layers["counts"]``, else the first of raw and X that holds whole numbers."""
+        places = [place for place in COUNTS_PLACES if place in self.file]
+        if places and places[0] == COUNTS_PLACES[0]:
+            return places[0]
+        return next((place for place in places if _is_whole(self.matrix(place))), None)
+
+    def uns(self) -> dict[str, Any]:
+        """The unstructured part."""
+        return ad.io.read_elem(self.file["uns"]) if "uns" in self.file else {}
+
+    def facts(self) -> FileFacts:
+        """What the file is."""
+        places = ["X", *(f"layers/{name}" for name in self.layers), *(["raw/X"] if "raw/X" in self.file else [])]
+        matrices = {place: self.matrix(place) for place in places}
+        told = {place: f"{matrix.encoding} {matrix.dtype}" for place, matrix in matrices.items()}
+        return FileFacts(str(self.path), len(self.obs), len(self.var), told)
+
+
+def _is_whole(matrix: CountSource) -> bool:
+    values = matrix.read_rows(0, min(LOOK_ROWS, matrix.shape[0])).data
+    return bool(len(values) and (values >= 0).all() and (values == np.floor(values)).all())
+
+
+def _old_table(element: h5py.Group | h5py.Dataset, path: Path) -> pd.DataFrame:
+    read = ad.io.read_elem(element)
+    if isinstance(read, pd.DataFrame):
+        return read
+    if isinstance(read, np.ndarray) and read.dtype.names:
+        table = pd.DataFrame({name: read[name] for name in read.dtype.names})
+        texts = table.select_dtypes(object).columns
+        table[texts] = table[texts].map(lambda value: value.decode() if isinstance(value, bytes) else value)
+        return table.set_index(table.columns[0])
+    raise IntegrityError(f"{element.name} is not a table", where=path, fix="Write the file again with anndata.")
