@@ -160,31 +160,6 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class StepOutcome:
-    """How the repetition of a step ended, before anything is compared.
-
-    Attributes:
-        run: uid of the recorded run.
-        state: ``done``, ``failed``, or ``skipped`` (a step it needs failed).
-        problem: what went wrong, for people.
-        seconds: from ``ln.track()`` to ``ln.finish()``, as in the record; None where it did not end.
-        outputs: uid of the recorded file → path of the file that was made now.
-        packages: name → version of the installed packages.
-        python: version of Python.
-        report: the executed notebook as a page; empty where nothing was executed.
-    """
-
-    run: str
-    state: Literal["done", "failed", "skipped"]
-    problem: str = ""
-    seconds: float | None = None
-    outputs: Mapping[str, str] = field(default_factory=dict)
-    packages: Mapping[str, str] = field(default_factory=dict)
-    python: str = ""
-    report: str = ""
-
-
-@dataclass(frozen=True)
 class Scratch:
     """Where a reproduction works.
 

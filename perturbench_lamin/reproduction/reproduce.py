@@ -14,7 +14,8 @@ from pathlib import Path
 from perturbench_lamin.errors import ChainError, InputError
 from perturbench_lamin.files import write_text
 from perturbench_lamin.lineage.instance import INSTANCE_VARIABLE
-from perturbench_lamin.reproduction.plan import Plan, Scratch, StepOutcome
+from perturbench_lamin.reproduction.outcome import Outcomes
+from perturbench_lamin.reproduction.plan import Plan, Scratch
 from perturbench_lamin.reproduction.result import StepResult, results
 
 
@@ -62,7 +63,7 @@ def _folder(keep: Path | None) -> Iterator[Path]:
     yield keep.resolve()
 
 
-def _execute(plan: Plan, scratch: Scratch) -> list[StepOutcome]:
+def _execute(plan: Plan, scratch: Scratch) -> Outcomes:
     """Execute in a process of its own, which knows nothing of this one's instance, settings and caches."""
     write_text(scratch.plan, json.dumps(plan.to_dict(), indent=1))
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LAMIN_")}
@@ -76,4 +77,4 @@ def _execute(plan: Plan, scratch: Scratch) -> list[StepOutcome]:
     if not scratch.outcomes.exists():
         said = done.stderr.strip().splitlines()
         raise ChainError(f"The reproduction came to no end: {said[-1] if said else done.returncode}")
-    return [StepOutcome(**one) for one in json.loads(scratch.outcomes.read_text(encoding="utf-8"))]
+    return Outcomes.from_dict(json.loads(scratch.outcomes.read_text(encoding="utf-8")))

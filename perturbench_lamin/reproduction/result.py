@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from perturbench_lamin.reproduction.environment import changes
-from perturbench_lamin.reproduction.plan import Plan, RecordedFile, RecordedStep, StepOutcome
+from perturbench_lamin.reproduction.outcome import Outcomes, StepOutcome
+from perturbench_lamin.reproduction.plan import Plan, RecordedFile, RecordedStep
 from perturbench_lamin.reproduction.same_content import same_content
 
 State = Literal["identical", "equivalent", "ignored", "lost", "different", "failed", "skipped"]
@@ -57,14 +58,26 @@ class StepResult:
         return self.state in GOOD
 
 
-def results(plan: Plan, outcomes: Sequence[StepOutcome]) -> list[StepResult]:
+def results(plan: Plan, outcomes: Outcomes) -> list[StepResult]:
     """Compare what was made with the record, a step after the other."""
-    by_run = {outcome.run: outcome for outcome in outcomes}
-    return [_step_result(step, by_run[step.run]) for step in plan.steps]
+    names = _names(plan, outcomes)
+    by_run = {outcome.run: outcome for outcome in outcomes.steps}
+    return [_step_result(step, by_run[step.run], names) for step in plan.steps]
 
 
-def _step_result(step: RecordedStep, outcome: StepOutcome) -> StepResult:
-    files = () if outcome.state == "skipped" else tuple(_file_result(file, outcome) for file in step.outputs)
+def _names(plan: Plan, outcomes: Outcomes) -> dict[str, str]:
+    """Uids and hashes of the record → those that stand for them now: files name each other by them."""
+    hashes = {uid: file.hash for uid, file in plan.files().items()}
+    names = dict(outcomes.given)
+    for outcome in outcomes.steps:
+        names.update({outcome.run: outcome.again} if outcome.again else {})
+        for uid, made in outcome.outputs.items():
+            names.update({uid: made.uid, **({hashes[uid]: made.hash} if hashes[uid] and made.hash else {})})
+    return names
+
+
+def _step_result(step: RecordedStep, outcome: StepOutcome, names: Mapping[str, str]) -> StepResult:
+    files = () if outcome.state == "skipped" else tuple(_file_result(file, outcome, names) for file in step.outputs)
     state: State = outcome.state if outcome.state != "done" else _worst(files)
     return StepResult(step, state, outcome, files, _changed(step, outcome))
 
@@ -73,13 +86,13 @@ def _worst(files: Sequence[FileResult]) -> State:
     return min((file.state for file in files), key=WORST.index, default="ignored")
 
 
-def _file_result(file: RecordedFile, outcome: StepOutcome) -> FileResult:
+def _file_result(file: RecordedFile, outcome: StepOutcome, names: Mapping[str, str]) -> FileResult:
     if file.uid not in outcome.outputs:
         return FileResult(file.key, "different", "was not made again")
-    now = Path(outcome.outputs[file.uid])
+    now = Path(outcome.outputs[file.uid].path)
     if file.trouble:
         return _beside_lost(file, now)
-    verdict = same_content(Path(file.path), now, file.suffix)
+    verdict = same_content(Path(file.path), now, file.suffix, names)
     return FileResult(file.key, verdict.state, verdict.detail)
 
 

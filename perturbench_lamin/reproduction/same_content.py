@@ -11,17 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from perturbench_lamin.errors import some
+from perturbench_lamin.reproduction.differences import BLOCK, Difference, Names, renamed, values
 
 if TYPE_CHECKING:
-    import h5py
     import pandas as pd
 
 State = Literal["identical", "equivalent", "different", "ignored"]
-
-RELATIVE, ABSOLUTE = 1e-5, 1e-6
-"""Numbers that differ by less are equivalent: another order of summation, on another machine, does that."""
-BLOCK = 1 << 22
-"""Values compared at a time."""
 
 
 @dataclass(frozen=True)
@@ -38,17 +33,14 @@ class Verdict:
     detail: str = ""
 
 
-Difference = tuple[str, float]
-"""Where values differ, and by how much; infinite where they are not numbers that are close."""
-
-
-def same_content(recorded: Path, now: Path, suffix: str) -> Verdict:
+def same_content(recorded: Path, now: Path, suffix: str, names: Names | None = None) -> Verdict:
     """Compare two files.
 
     Args:
         recorded: the file as it was recorded.
         now: the file that was made again.
         suffix: the type of both, such as ``.h5ad``; a type without a comparison of its own is compared by bytes.
+        names: uids and hashes in the recorded file, and those that must stand in their place now.
     """
     if suffix in IGNORED:
         return Verdict("ignored", "pages and pictures are not compared")
@@ -57,7 +49,7 @@ def same_content(recorded: Path, now: Path, suffix: str) -> Verdict:
     compare = COMPARISONS.get(suffix.removesuffix(".gz"))
     if compare is None:
         return Verdict("different", "other bytes")
-    return _verdict(list(compare(recorded, now)))
+    return _verdict(list(compare(recorded, now, names or {})))
 
 
 def _verdict(differences: list[Difference]) -> Verdict:
@@ -70,98 +62,37 @@ def _verdict(differences: list[Difference]) -> Verdict:
     return Verdict("equivalent", f"within {worst[1]:.1e}, most in {worst[0]}")
 
 
-def _h5ad(recorded: Path, now: Path) -> Iterator[Difference]:
-    """Every group and array of both files, in pieces: memory does not grow with the number of cells."""
-    import h5py
+def _h5ad(recorded: Path, now: Path, names: Names) -> Iterator[Difference]:
+    from perturbench_lamin.reproduction.same_h5ad import compare_h5ad
 
-    with h5py.File(recorded) as one, h5py.File(now) as other:
-        yield from _groups(one, other, "")
+    yield from compare_h5ad(recorded, now, names)
 
 
-def _groups(one: h5py.Group, other: h5py.Group, where: str) -> Iterator[Difference]:
-    import h5py
-
-    for name in sorted({*one, *other}):
-        place = f"{where}/{name}"
-        if name not in one or name not in other:
-            yield f"{place} only {'now' if name in other else 'in the record'}", np.inf
-        elif isinstance(one[name], h5py.Group) and isinstance(other[name], h5py.Group):
-            yield from _attributes(one[name], other[name], place)
-            yield from _groups(one[name], other[name], place)
-        elif isinstance(one[name], h5py.Dataset) and isinstance(other[name], h5py.Dataset):
-            yield from _arrays(one[name], other[name], place)
-        else:
-            yield f"{place} is of another kind", np.inf
-
-
-def _attributes(one: h5py.Group, other: h5py.Group, where: str) -> Iterator[Difference]:
-    """Attributes that hold content: the shape of a sparse matrix, the order of columns, which way it is stored."""
-    for name in ("shape", "column-order", "_index", "encoding-type", "ordered"):
-        if not np.array_equal(one.attrs.get(name, ""), other.attrs.get(name, "")):
-            yield f"{where} ({name})", np.inf
-
-
-def _arrays(one: h5py.Dataset, other: h5py.Dataset, where: str) -> Iterator[Difference]:
-    if one.shape != other.shape:
-        yield f"{where}: shape {one.shape}, now {other.shape}", np.inf
-        return
-    if one.shape is None or one.shape == ():
-        yield from _values(np.asarray(one[()] if one.shape is not None else ()), _scalar(other), where)
-        return
-    rows = max(1, BLOCK // max(1, int(np.prod(one.shape[1:]))))
-    largest = 0.0
-    for start in range(0, one.shape[0], rows):
-        for _, size in _values(one[start : start + rows], other[start : start + rows], where):
-            largest = max(largest, size)
-    if largest:
-        yield where, largest
-
-
-def _scalar(dataset: h5py.Dataset) -> np.ndarray:
-    return np.asarray(dataset[()] if dataset.shape is not None else ())
-
-
-def _values(one: np.ndarray, other: np.ndarray, where: str) -> Iterator[Difference]:
-    """Two arrays of one shape: the largest difference, if there is one."""
-    numeric = one.dtype.kind in "biufc" and other.dtype.kind in "biufc"
-    if not numeric:
-        if not np.array_equal(one, other):
-            yield where, np.inf
-        return
-    exact = (one == other) | ((one != one) & (other != other))
-    if exact.all():
-        return
-    if not np.allclose(one, other, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True):
-        yield where, np.inf
-        return
-    yield where, float(np.nanmax(np.abs(one.astype(float) - other.astype(float))))
-
-
-def _csv(recorded: Path, now: Path) -> Iterator[Difference]:
+def _csv(recorded: Path, now: Path, names: Names) -> Iterator[Difference]:
     import pandas as pd
 
     def read(path: Path) -> pd.DataFrame:
         return pd.read_csv(path, header=None, dtype=str, keep_default_na=False)
 
-    yield from _tables(read(recorded), read(now))
+    yield from _tables(read(recorded), read(now), names)
 
 
-def _parquet(recorded: Path, now: Path) -> Iterator[Difference]:
+def _parquet(recorded: Path, now: Path, names: Names) -> Iterator[Difference]:
     import pandas as pd
 
-    yield from _tables(pd.read_parquet(recorded), pd.read_parquet(now))
+    yield from _tables(pd.read_parquet(recorded), pd.read_parquet(now), names)
 
 
-def _tables(one: pd.DataFrame, other: pd.DataFrame) -> Iterator[Difference]:
+def _tables(one: pd.DataFrame, other: pd.DataFrame, names: Names) -> Iterator[Difference]:
     """Two tables, column by column; text that reads as a number is compared as one."""
     if one.shape != other.shape or not one.columns.equals(other.columns):
         yield f"a table of {one.shape[0]} × {one.shape[1]}, now {other.shape[0]} × {other.shape[1]}", np.inf
         return
     for place, name in enumerate(one.columns):
-        yield from _columns(one.iloc[:, place], other.iloc[:, place], f"column {name}")
+        yield from _columns(one.iloc[:, place], other.iloc[:, place], f"column {name}", names)
 
 
-def _columns(one: pd.Series, other: pd.Series, where: str) -> Iterator[Difference]:
+def _columns(one: pd.Series, other: pd.Series, where: str, names: Names) -> Iterator[Difference]:
     import pandas as pd
 
     if one.equals(other):
@@ -169,15 +100,16 @@ def _columns(one: pd.Series, other: pd.Series, where: str) -> Iterator[Differenc
     numbers = [pd.to_numeric(column, errors="coerce").to_numpy(dtype=float) for column in (one, other)]
     words = np.isnan(numbers[0]) | np.isnan(numbers[1])
     texts = [column[words].astype(str) for column in (one, other)]
+    texts[0] = texts[0].map(lambda text: renamed(text, names))
     if not texts[0].equals(texts[1]):
         row = int(np.flatnonzero((texts[0] != texts[1]).to_numpy())[0])
         yield f"{where}: {texts[0].iloc[row]!r}, now {texts[1].iloc[row]!r}", np.inf
         return
-    yield from _values(numbers[0][~words], numbers[1][~words], where)
+    yield from values(numbers[0][~words], numbers[1][~words], where)
 
 
-def _json(recorded: Path, now: Path) -> Iterator[Difference]:
-    yield from _nested(json.loads(recorded.read_text()), json.loads(now.read_text()), "")
+def _json(recorded: Path, now: Path, names: Names) -> Iterator[Difference]:
+    yield from _nested(json.loads(renamed(recorded.read_text(), names)), json.loads(now.read_text()), "")
 
 
 def _nested(one: Any, other: Any, where: str) -> Iterator[Difference]:
@@ -188,7 +120,7 @@ def _nested(one: Any, other: Any, where: str) -> Iterator[Difference]:
         for place, (left, right) in enumerate(zip(one, other, strict=True)):
             yield from _nested(left, right, f"{where}/{place}")
     elif _number(one) and _number(other):
-        yield from _values(np.asarray(one), np.asarray(other), where)
+        yield from values(np.asarray(one), np.asarray(other), where)
     elif one != other:
         yield where or "/", np.inf
 
@@ -197,19 +129,24 @@ def _number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _checkpoint(recorded: Path, now: Path) -> Iterator[Difference]:
-    """The tensors; what a checkpoint says of its run and of its time is not content."""
+def _checkpoint(recorded: Path, now: Path, names: Names) -> Iterator[Difference]:
+    """The model's and the optimiser's tensors; callbacks and loops hold paths and times, which are not content."""
+    one, other = _tensors_of(recorded), _tensors_of(now)
+    for name in sorted({*one, *other}):
+        if name not in one or name not in other:
+            yield f"{name} only {'now' if name in other else 'in the record'}", np.inf
+        elif one[name].shape != other[name].shape:
+            yield f"{name}: shape {one[name].shape}, now {other[name].shape}", np.inf
+        else:
+            yield from values(one[name], other[name], name)
+
+
+def _tensors_of(path: Path) -> dict[str, np.ndarray]:
     import torch
 
-    one, other = (_tensors(torch.load(path, map_location="cpu", weights_only=True), "") for path in (recorded, now))
-    left, right = dict(one), dict(other)
-    for name in sorted({*left, *right}):
-        if name not in left or name not in right:
-            yield f"{name} only {'now' if name in right else 'in the record'}", np.inf
-        elif left[name].shape != right[name].shape:
-            yield f"{name}: shape {tuple(left[name].shape)}, now {tuple(right[name].shape)}", np.inf
-        else:
-            yield from _values(left[name].numpy(), right[name].numpy(), name)
+    loaded = torch.load(path, map_location="cpu", weights_only=True)
+    lightning = {name: loaded[name] for name in ("state_dict", "optimizer_states") if name in loaded}
+    return {name: tensor.to(torch.float64).numpy() for name, tensor in _tensors(lightning or loaded, "")}
 
 
 def _tensors(value: Any, where: str) -> Iterator[tuple[str, Any]]:
@@ -236,7 +173,7 @@ def _same_bytes(recorded: Path, now: Path) -> bool:
 
 
 IGNORED = frozenset({".html", ".png", ".svg", ".pdf"})
-COMPARISONS: Mapping[str, Callable[[Path, Path], Iterator[Difference]]] = {
+COMPARISONS: Mapping[str, Callable[[Path, Path, Names], Iterator[Difference]]] = {
     ".h5ad": _h5ad,
     ".csv": _csv,
     ".parquet": _parquet,

@@ -62,7 +62,7 @@ def tracked(book: Any) -> tuple[str, ...]:
                 named = {keyword.arg: keyword.value for keyword in call.keywords}
                 params = named.get("params")
                 if isinstance(params, ast.Dict):
-                    return tuple(key.value for key in params.keys if isinstance(key, ast.Constant))
+                    return tuple(str(key.value) for key in params.keys if isinstance(key, ast.Constant))
     return ()
 
 

@@ -17,7 +17,15 @@ from perturbench_lamin.lineage.features import FEATURES
 from perturbench_lamin.lineage.graph import step_name
 from perturbench_lamin.lineage.runs import PYTHON
 from perturbench_lamin.reproduction.environment import packages
-from perturbench_lamin.reproduction.plan import GIVEN_FOLDERS, GivenFile, Plan, RecordedFile, RecordedStep, Start
+from perturbench_lamin.reproduction.plan import (
+    GIVEN_FOLDERS,
+    GivenFile,
+    Plan,
+    RecordedFile,
+    RecordedStep,
+    Start,
+    Trouble,
+)
 
 
 def find(key_or_uid: str) -> ln.Artifact:
@@ -189,13 +197,7 @@ def _packages(run: ln.Run) -> dict[str, str]:
 
 
 def _recorded_file(artifact: ln.Artifact, download: bool) -> RecordedFile:
-    trouble, path = "gone", str(artifact.path)
-    if artifact.path.exists():
-        local = isinstance(artifact.path, Path)
-        trouble = ""
-        if local or download:
-            path = str(artifact.cache(is_run_input=False))
-            trouble = "" if _is_unaltered(artifact, Path(path)) else "altered"
+    path, trouble = _looked_at(artifact, download)
     return RecordedFile(
         uid=artifact.uid,
         key=artifact.key or "",
@@ -207,6 +209,16 @@ def _recorded_file(artifact: ln.Artifact, download: bool) -> RecordedFile:
         features=_plain_features(artifact),
         trouble=trouble,
     )
+
+
+def _looked_at(artifact: ln.Artifact, download: bool) -> tuple[str, Trouble]:
+    """The local path of an artifact's file, and what is wrong with it."""
+    if not artifact.path.exists():
+        return str(artifact.path), "gone"
+    if not isinstance(artifact.path, Path) and not download:
+        return str(artifact.path), ""
+    path = Path(artifact.cache(is_run_input=False))
+    return str(path), "" if _is_unaltered(artifact, path) else "altered"
 
 
 def _is_unaltered(artifact: ln.Artifact, path: Path) -> bool:
@@ -222,4 +234,4 @@ def _is_unaltered(artifact: ln.Artifact, path: Path) -> bool:
 
 def _plain_features(artifact: ln.Artifact) -> dict[str, Any]:
     values = artifact.json_values.filter(feature__name__in=list(FEATURES), feature__type__name="perturbench")
-    return {name: value for name, value in values.order_by("pk").values_list("feature__name", "value")}
+    return dict(values.order_by("pk").values_list("feature__name", "value"))
