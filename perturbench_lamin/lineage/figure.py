@@ -12,7 +12,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path as Path_
 
 from perturbench_lamin.files import atomic_path
-from perturbench_lamin.lineage.graph import LineageGraph, RunNode
+from perturbench_lamin.lineage.graph import LineageGraph, RunNode, step_name
 
 RUN_COLOUR, ARTIFACT_COLOUR, EDGE_COLOUR = "#f6dcae", "#c3dff1", "#9a9a9a"
 COLUMN_INCHES, ROW_INCHES = 2.5, 0.6
@@ -75,9 +75,7 @@ def _label(graph: LineageGraph, uid: str) -> str:
 
 def run_name(run: RunNode) -> str:
     """The notebook's name with the model and seed, where it has them."""
-    seed = f"seed {run.params['seed']}" if "seed" in run.params else ""
-    stem = run.transform.rsplit("/", 1)[-1].removesuffix(".ipynb")
-    return " ".join(word for word in (stem, str(run.params.get("model", "")), seed) if word)
+    return step_name(run.transform, run.params)
 
 
 def _places(graph: LineageGraph) -> dict[str, Place]:

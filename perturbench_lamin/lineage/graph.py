@@ -95,6 +95,13 @@ def describe(graph: LineageGraph) -> str:
     return "\n\n".join(_paragraph(run, graph.artifacts) for run in graph.runs.values())
 
 
+def step_name(transform: str, params: Mapping[str, Any]) -> str:
+    """The notebook's name with the model and seed, where it has them."""
+    seed = f"seed {params['seed']}" if "seed" in params else ""
+    stem = transform.rsplit("/", 1)[-1].removesuffix(".ipynb")
+    return " ".join(word for word in (stem, str(params.get("model", "")), seed) if word)
+
+
 def _run_node(run: ln.Run, inputs: list[ln.Artifact]) -> RunNode:
     return RunNode(
         uid=run.uid,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -14,6 +15,8 @@ import lamindb as ln
 from perturbench_lamin.lineage import keys, sources
 
 FINGERPRINT = "perturbench-step"
+PYTHON = "python"
+"""In a run's extra data: the version of Python, which LaminDB's list of packages lacks."""
 
 
 class Status(IntEnum):
@@ -46,6 +49,7 @@ def close(run: ln.Run, status: Status) -> None:
 def remember(run: ln.Run, fingerprint: str) -> None:
     """Note on a completed run what it was made from, so that the same step need not run again."""
     run.reference, run.reference_type = fingerprint, FINGERPRINT
+    run.extra_data = {**(run.extra_data or {}), PYTHON: platform.python_version()}
     run.save()
 
 

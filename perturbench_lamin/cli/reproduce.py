@@ -1,0 +1,71 @@
+"""The verb that gets a recorded result again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from perturbench_lamin.errors import ChainError
+
+if TYPE_CHECKING:
+    from perturbench_lamin.reproduction.result import StepResult
+
+
+@click.command()
+@click.argument("key")
+@click.option("--instance", help="A folder, or owner/name of a connected instance.  [default: this checkout's]")
+@click.option(
+    "--from",
+    "start",
+    type=click.Choice(["raw", "curated"]),
+    help="Take raw, or curated, artifacts as recorded.  [default: ingest again too, from the recorded raw files]",
+)
+@click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
+@click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="Keep the scratch instance here.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the table here too: .csv.")
+def reproduce(
+    key: str, instance: str | None, start: str | None, dry_run: bool, keep: Path | None, out: Path | None
+) -> None:
+    """Make the artifact KEY (a key or a uid) again from its lineage alone, and compare.
+
+    The recorded notebook sources run with the recorded parameters and inputs in a new instance and folder.
+    Each step's outputs are compared by content with the recorded ones.
+    The exit code is 1 where one differs or fails.
+
+    \b
+    Examples:
+      perturbench-lamin reproduce leaderboards/norman19/combine.csv --dry-run
+      perturbench-lamin reproduce curated/norman19.h5ad --from raw
+    """
+    from perturbench_lamin.cli.chain import project_folder
+    from perturbench_lamin.lineage.instance import open_instance
+
+    open_instance(instance, Path() if instance else project_folder()).connect()
+    from perturbench_lamin.reproduction import reproduce as steps
+    from perturbench_lamin.reproduction.show import plan_text, results_table, results_text
+    from perturbench_lamin.reproduction.trace import find, trace
+
+    plan = trace(find(key), start or "deposit", download=not dry_run)  # type: ignore[arg-type]
+    click.echo(plan_text(plan))
+    if dry_run:
+        return
+    click.echo("")
+    results = steps.reproduce(plan, keep)
+    click.echo(f"\n{results_text(results)}")
+    if out:
+        from perturbench_lamin.files import write_text
+
+        write_text(out, results_table(results).to_csv(index=False))
+    _conclude(results, keep)
+
+
+def _conclude(results: list[StepResult], keep: Path | None) -> None:
+    lost = [result for result in results if not result.reproduced]
+    if lost:
+        kept = f"Everything is in {keep}." if keep else "With --keep DIR the scratch instance stays to be looked at."
+        raise ChainError(
+            f"{len(lost)} of {len(results)} steps were not reproduced: {lost[0].step.name} is {lost[0].state}", fix=kept
+        )
+    click.echo(f"\nReproduced: all {len(results)} steps gave the same again.")

@@ -1,0 +1,1 @@
+"""Get a recorded result again from its lineage alone, and compare."""
