@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -206,7 +207,10 @@ class Gears(PerturbationModel):
         cells = SimpleNamespace(
             x=controls.reshape(-1, 1), pert_idx=nodes, batch=torch.arange(len(controls), device=controls.device)
         )
-        predicted: Tensor = network(cells)
+        with warnings.catch_warnings():
+            # A batch of controls alone: the package transposes its empty list of perturbations.
+            warnings.filterwarnings("ignore", message="The use of `x.T` on tensors")
+            predicted: Tensor = network(cells)
         return predicted[:1] if alone else predicted
 
 

@@ -87,7 +87,9 @@ def read_graph(path: str | Path, similar_genes: int) -> NamedGraph:
         InputError: there is no such file, or it is not such a table.
     """
     if not Path(path).is_file():
-        raise InputError("No such graph file", where=path, fix=f"Give a CSV file with the columns {', '.join(COLUMNS)}.")
+        raise InputError(
+            "No such graph file", where=path, fix=f"Give a CSV file with the columns {', '.join(COLUMNS)}."
+        )
     table = pd.read_csv(path)
     _check(table, path)
     names = sorted({*table["source"].astype(str), *table["target"].astype(str)})
