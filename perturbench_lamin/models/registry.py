@@ -22,6 +22,8 @@ MODELS: dict[str, str] = {
     "decoder_only": "DecoderOnly",
 }
 """Name → class, in the file of the model's name beside this one."""
+EXTERNAL: dict[str, str] = {"gears": "Gears", "state": "State", "cellflow": "CellFlow"}
+"""Models of other packages, likewise, in the folder ``external``: docs/external-models.md says what to install."""
 
 
 def model_class(name: str) -> type[PerturbationModel]:
@@ -30,9 +32,10 @@ def model_class(name: str) -> type[PerturbationModel]:
     Raises:
         InputError: there is no model of that name.
     """
-    if name not in MODELS:
-        raise InputError(f"Unknown model {name!r}", where="models", fix=nearest(name, MODELS))
-    found: type[PerturbationModel] = getattr(import_module(f"perturbench_lamin.models.{name}"), MODELS[name])
+    known, folder = MODELS | EXTERNAL, "external." * (name in EXTERNAL)
+    if name not in known:
+        raise InputError(f"Unknown model {name!r}", where="models", fix=nearest(name, known))
+    found: type[PerturbationModel] = getattr(import_module(f"perturbench_lamin.models.{folder}{name}"), known[name])
     return found
 
 
@@ -51,7 +54,7 @@ def build(name: str, values: Mapping[str, Any] | None, vocabulary: Vocabulary) -
     """A fresh model.
 
     Args:
-        name: a key of :data:`MODELS`.
+        name: a key of :data:`MODELS` or :data:`EXTERNAL`.
         values: hyperparameters other than the defaults.
         vocabulary: what the training cells contain.
 
