@@ -20,6 +20,9 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "lineage": ("chain", "Show how an artifact came about."),
     "preprocess": ("files", "Curate a file of raw counts: normalise, log, select genes."),
     "split": ("files", "Assign cells to train, val and test."),
+    "train": ("train", "Train a model on a curated file and a split."),
+    "tune": ("tune", "Search a model's hyperparameters, and test the winner."),
+    "predict": ("predict", "Predict a split's conditions, or any others, with a checkpoint."),
     "evaluate": ("files", "Score predictions against the truth."),
     "leaderboard": ("files", "Mean ± standard deviation over seeds of metrics tables."),
 }

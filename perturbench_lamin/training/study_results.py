@@ -69,6 +69,11 @@ def write_study(study: optuna.Study, config: TuneConfig, folder: Path) -> StudyF
     return files
 
 
+def read_best(folder: Path) -> TrainConfig:
+    """The best configuration that :func:`write_study` wrote."""
+    return TrainConfig.from_dict(json.loads((folder / BEST).read_text(encoding="utf-8")))
+
+
 def study_figure(table: pd.DataFrame, space: Space) -> Figure:
     """The objective of each trial, and against each hyperparameter.
 
