@@ -62,9 +62,10 @@ def configuration(
         InputError: no model is named, two sources contradict each other, or a name or value is wrong.
     """
     from perturbench_lamin.training.config import TrainConfig
+    from perturbench_lamin.training.config_file import read_plain
     from perturbench_lamin.training.presets import training_config
 
-    plain = _read(file) if file else {}
+    plain = read_plain(file) if file else {}
     name = _model(model, plain, file, preset)
     base = training_config(name, dataset, preset).to_dict() if preset else {"hyperparameters": {}, **plain}
     given = {key: value for key, value in settings.items() if value is not None}
@@ -103,17 +104,3 @@ def _sorted_out(model: str, changes: Mapping[str, object]) -> tuple[dict[str, ob
             )
     own = {name: value for name, value in changes.items() if name in settings}
     return own, {name: value for name, value in changes.items() if name in known - settings}
-
-
-def _read(path: Path) -> dict[str, Any]:
-    import yaml  # type: ignore[import-untyped]
-
-    from perturbench_lamin.errors import InputError
-
-    try:
-        plain = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"Not readable as JSON or YAML: {error}", where=path) from error
-    if not isinstance(plain, dict) or not isinstance(plain.get("hyperparameters", {}), dict):
-        raise InputError("Not a configuration", where=path, fix="Give names and values, such as `model: linear`.")
-    return plain

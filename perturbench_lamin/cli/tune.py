@@ -98,10 +98,11 @@ def _report(task: Search, study: optuna.Study) -> None:
 def _test(task: Search, seeds: tuple[int, ...], progress: bool) -> None:
     """Train the winner with each seed, and show how it does on test."""
     from perturbench_lamin.evaluation.leaderboard import to_text
-    from perturbench_lamin.training.study_results import read_best
+    from perturbench_lamin.training.config_file import read_config
+    from perturbench_lamin.training.study_results import BEST
     from perturbench_lamin.training.winner import BOARD, train_winner
 
-    config = read_best(task.folder)
+    config = read_config(task.folder / BEST)
     board = train_winner(task.curated_path, task.split, config, seeds, task.folder, progress=progress)
     click.echo(f"\nOn test, mean ± standard deviation over {len(seeds)} seeds:\n")
     click.echo(to_text(board).to_string(index=False))

@@ -53,3 +53,33 @@ def all_metrics(dataset: str, task: str) -> str:
 def leaderboard(dataset: str, task: str) -> str:
     """Mean ± standard deviation over seeds of every model and metric of a task."""
     return f"leaderboards/{dataset}/{task}.csv"
+
+
+def study(dataset: str, task: str, model: str) -> str:
+    """The folder of a search for hyperparameters."""
+    return f"studies/{dataset}/{task}/{model}"
+
+
+def study_journal(dataset: str, task: str, model: str) -> str:
+    """Everything that a study knows of its trials, as Optuna reads it."""
+    return f"{study(dataset, task, model)}/study.journal"
+
+
+def study_trials(dataset: str, task: str, model: str) -> str:
+    """The table of a study's trials."""
+    return f"{study(dataset, task, model)}/trials.csv"
+
+
+def study_best(dataset: str, task: str, model: str) -> str:
+    """The best configuration that a study found."""
+    return f"{study(dataset, task, model)}/best.json"
+
+
+def experiment(dataset: str, name: str) -> str:
+    """The table of an experiment over several tasks or models."""
+    return f"experiments/{dataset}/{name}.csv"
+
+
+def experiment_figure(dataset: str, name: str) -> str:
+    """Its figure."""
+    return f"experiments/{dataset}/{name}.png"

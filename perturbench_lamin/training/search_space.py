@@ -54,11 +54,20 @@ def read_space(path: str | Path, model: str) -> Space:
         plain = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"Not a readable JSON file: {error}", where=path) from error
+    return parse_space(plain, model, where=path)
+
+
+def parse_space(plain: Any, model: str, *, where: object) -> Space:
+    """A search space from plain values, as :func:`read_space` reads them.
+
+    Raises:
+        InputError: a name is not a hyperparameter of the model, or a range is wrong.
+    """
     if not isinstance(plain, dict) or not plain:
-        raise InputError("No search space", where=path, fix=FORM)
-    _require_known(model, plain, where=path)
+        raise InputError("No search space", where=where, fix=FORM)
+    _require_known(model, plain, where=where)
     defaults = asdict(hyperparameters(model))
-    return {name: _distribution(name, value, defaults[name], path) for name, value in plain.items()}
+    return {name: _distribution(name, value, defaults[name], where) for name, value in plain.items()}
 
 
 def space_to_dict(space: Space) -> dict[str, Any]:

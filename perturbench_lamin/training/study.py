@@ -19,6 +19,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from perturbench_lamin.errors import InputError
+from perturbench_lamin.files import atomic_path
 from perturbench_lamin.training.search_spaces import Space
 
 JOURNAL = "study.journal"
@@ -138,6 +139,15 @@ def best_trial(study: optuna.Study) -> FrozenTrial | None:
     """The complete trial of the lowest objective, the earliest of equal ones; None where none is complete."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     return min(complete, key=lambda trial: (trial.values[0], trial.number), default=None)
+
+
+def export(study: optuna.Study, path: Path) -> None:
+    """Copy a study from a database to a journal file."""
+    with quiet_optuna(), atomic_path(path) as temporary:
+        journal = optuna.create_study(storage=_storage(temporary), study_name=NAME, direction="minimize")
+        for name, value in study.user_attrs.items():
+            journal.set_user_attr(name, value)
+        journal.add_trials(study.get_trials(deepcopy=False))
 
 
 @contextmanager

@@ -27,8 +27,16 @@ STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialSta
 
 @dataclass(frozen=True)
 class StudyFiles:
-    """The files that a study was written to."""
+    """The files that a study was written to.
 
+    Attributes:
+        journal: all that the study knows of its trials, whatever its storage is.
+        trials: the table of trials.
+        best: the best configuration.
+        picture: the objective of each trial, and against each hyperparameter.
+    """
+
+    journal: Path
     trials: Path
     best: Path
     picture: Path
@@ -61,17 +69,14 @@ def best_config(study: optuna.Study, config: TuneConfig) -> TrainConfig:
 def write_study(study: optuna.Study, config: TuneConfig, folder: Path) -> StudyFiles:
     """Write the table of trials, the best configuration (as ``train --config`` takes it) and the picture."""
     table = trials_table(study, config.space)
-    files = StudyFiles(folder / TRIALS, folder / BEST, folder / PICTURE)
+    files = StudyFiles(folder / studies.JOURNAL, folder / TRIALS, folder / BEST, folder / PICTURE)
+    if not files.journal.exists():
+        studies.export(study, files.journal)
     write_table(table, files.trials)
     write_text(files.best, json.dumps(best_config(study, config).to_dict(), indent=1, sort_keys=True) + "\n")
     with atomic_path(files.picture) as temporary:
         study_figure(table, config.space).savefig(temporary, dpi=120)
     return files
-
-
-def read_best(folder: Path) -> TrainConfig:
-    """The best configuration that :func:`write_study` wrote."""
-    return TrainConfig.from_dict(json.loads((folder / BEST).read_text(encoding="utf-8")))
 
 
 def study_figure(table: pd.DataFrame, space: Space) -> Figure:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import multiprocessing
 import os
 import threading
@@ -19,6 +21,7 @@ import torch
 from optuna.trial import TrialState
 from tqdm import tqdm
 
+from perturbench_lamin import __version__
 from perturbench_lamin.errors import InputError
 from perturbench_lamin.files import sha256
 from perturbench_lamin.training import study as studies
@@ -102,11 +105,17 @@ class Search:
         pruner = make_pruner(config.pruner, config.warmup_epochs, config.base.max_epochs)
         return studies.open_study(self.storage or self.folder / studies.JOURNAL, self._identity(), pruner)
 
+    def in_own_folder(self) -> Search:
+        """The same search in a subfolder that is named for it: other searches may share the folder."""
+        text = json.dumps(self._identity(), sort_keys=True)
+        return replace(self, folder=self.folder / hashlib.sha256(text.encode()).hexdigest()[:12])
+
     def _identity(self) -> dict[str, Any]:
         config = self.config
         labels = pd.util.hash_pandas_object(self.split.fillna("").astype(str), index=True)
         base = {name: value for name, value in config.base.to_dict().items() if name != "accelerator"}
         return {
+            "version": __version__,
             "training": base,
             "space": space_to_dict(config.space),
             "rank weight": config.rank_weight,

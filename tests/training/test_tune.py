@@ -123,7 +123,11 @@ def test_another_storage(curated_path, tmp_path):
     study = search(Search(curated_path, SPLIT, replace(CONFIG, trials=1), tmp_path / "study", storage=url))
     assert len(study.trials) == 1
     assert (tmp_path / "study.db").is_file()
-    assert not (tmp_path / "study" / studies.JOURNAL).exists()
+    journal = tmp_path / "study" / studies.JOURNAL
+    assert not journal.exists()
+    write_study(study, CONFIG, tmp_path / "study")
+    task = Search(curated_path, SPLIT, replace(CONFIG, trials=1), tmp_path / "study")
+    pd.testing.assert_frame_equal(trials_table(search(task), SPACE), trials_table(study, SPACE))
     with pytest.raises(InputError, match="storage cannot be opened"):
         search(Search(curated_path, SPLIT, CONFIG, tmp_path / "study", storage="nonsense://x"))
 
