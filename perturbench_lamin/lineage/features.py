@@ -29,6 +29,9 @@ FEATURES: Mapping[str, tuple[type, str]] = {
     "profile": (str, "The profile of metric definitions"),
     "verdict": (str, "What a comparison found: identical, equivalent or different"),
     "val_loss": (float, "Lowest validation loss"),
+    "n_trials": (int, "Finished trials of a search for hyperparameters"),
+    "objective": (float, "RMSE + weight · RMSE rank on validation, of a search's best trial"),
+    "experiment": (str, "Name of the experiment over several tasks or models"),
 }
 METRIC_DESCRIPTION = "Mean of the metric over all conditions of the test split"
 

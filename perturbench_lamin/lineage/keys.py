@@ -69,3 +69,33 @@ def deposited(dataset: str, file: str) -> str:
 def comparison(dataset: str, suffix: str = "json") -> str:
     """What a comparison of the curated with the deposited file found: ``json``, or ``html`` for reading."""
     return f"comparisons/{dataset}/deposited.{suffix}"
+
+
+def study(dataset: str, task: str, model: str) -> str:
+    """The folder of a search for hyperparameters."""
+    return f"studies/{dataset}/{task}/{model}"
+
+
+def study_journal(dataset: str, task: str, model: str) -> str:
+    """Everything that a study knows of its trials, as Optuna reads it."""
+    return f"{study(dataset, task, model)}/study.journal"
+
+
+def study_trials(dataset: str, task: str, model: str) -> str:
+    """The table of a study's trials."""
+    return f"{study(dataset, task, model)}/trials.csv"
+
+
+def study_best(dataset: str, task: str, model: str) -> str:
+    """The best configuration that a study found."""
+    return f"{study(dataset, task, model)}/best.json"
+
+
+def experiment(dataset: str, name: str) -> str:
+    """The table of an experiment over several tasks or models."""
+    return f"experiments/{dataset}/{name}.csv"
+
+
+def experiment_figure(dataset: str, name: str) -> str:
+    """Its figure."""
+    return f"experiments/{dataset}/{name}.png"

@@ -98,13 +98,35 @@ def predict(
     info.require_genes(data.genes, where=data.source)
     data = in_order_of(data, info.vocabulary.genes)
     cells = SplitData.build(data, split_labels(split, data), which, info.vocabulary)
-    task = _Prediction(
-        model.to(config.device),
-        Counterfactuals(cells, config.max_control_cells, config.seed, config.batch_size, config.include_control),
-        config,
+    asked = Counterfactuals(cells, config.max_control_cells, config.seed, config.batch_size, config.include_control)
+    return predict_groups(
+        model, asked, data, out, config, prediction_uns(info, data.info, which, config, provenance or {})
     )
-    obs, uns = task.obs(data), _uns(info, data.info, which, config, provenance or {})
-    var = pd.DataFrame(index=pd.Index(info.vocabulary.genes, name="gene"))
+
+
+def predict_groups(
+    model: PerturbationModel,
+    asked: Counterfactuals,
+    data: CuratedData,
+    out: str | Path | None,
+    config: PredictConfig,
+    uns: dict[str, Any],
+) -> ad.AnnData | Path:
+    """Predict the groups that are asked for.
+
+    Args:
+        model: a trained model.
+        asked: the groups, and the controls that stand for each.
+        data: the curated file, its genes in the model's order.
+        out: an h5ad file to write, a piece at a time; None to return everything in memory.
+        config: how to predict.
+        uns: what the file says of itself.
+
+    Returns:
+        As :func:`predict`.
+    """
+    task = _Prediction(model.to(config.device), asked, config)
+    obs, var = task.obs(data), pd.DataFrame(index=pd.Index(data.genes, name="gene"))
     if out is None:
         return ad.AnnData(np.concatenate(list(task.pieces())), obs=obs, var=var, uns=uns)
     with atomic_path(out) as temporary:
@@ -165,9 +187,10 @@ def _repeated(values: list[str], sizes: list[int]) -> pd.Categorical:
     return pd.Categorical(np.repeat(np.array(values, dtype=object), sizes), categories=sorted(set(values)))
 
 
-def _uns(
+def prediction_uns(
     info: CheckpointInfo, curated: CuratedInfo, which: str, config: PredictConfig, provenance: Mapping[str, str]
 ) -> dict[str, Any]:
+    """What a prediction says of itself: the model, its training data, and how it was predicted."""
     block = {
         "model": info.model,
         "hyperparameters": json.dumps(dict(info.hyperparameters), sort_keys=True),

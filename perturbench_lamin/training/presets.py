@@ -11,6 +11,10 @@ from perturbench_lamin.models.registry import model_class
 from perturbench_lamin.training.config import TrainConfig
 
 PRESETS = ("quick", "published")
+TASK_VARIANTS: Mapping[tuple[str, str], str] = MappingProxyType(
+    {("mcfaline24", f"scaling-{size}"): size for size in ("small", "medium", "full")}
+)
+"""(dataset, task) → the published set of hyperparameters that was found for that task."""
 
 QUICK_TRAINING: Mapping[str, Any] = MappingProxyType({"max_epochs": 60, "batch_size": 256, "patience": 10})
 QUICK_HYPERPARAMETERS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
@@ -22,7 +26,7 @@ QUICK_HYPERPARAMETERS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 
 
-def training_config(model: str, dataset: str, preset: str, **changes: Any) -> TrainConfig:
+def training_config(model: str, dataset: str, preset: str, *, task: str | None = None, **changes: Any) -> TrainConfig:
     """The configuration of a model by a preset's name.
 
     ``quick`` has small networks and few epochs: minutes on a laptop, not the published numbers. ``published``
@@ -33,6 +37,7 @@ def training_config(model: str, dataset: str, preset: str, **changes: Any) -> Tr
         model: a name in the registry.
         dataset: a dataset's name.
         preset: one of :data:`PRESETS`.
+        task: the task, for datasets whose published hyperparameters differ by task.
         **changes: fields of :class:`TrainConfig` to set otherwise; None leaves the preset's.
 
     Raises:
@@ -44,6 +49,6 @@ def training_config(model: str, dataset: str, preset: str, **changes: Any) -> Tr
     if model_class(model).epochs is not None:
         return TrainConfig.from_dict({"model": model, **given})
     if preset == "published":
-        return TrainConfig.from_published(model, dataset, **given)
+        return TrainConfig.from_published(model, dataset, TASK_VARIANTS.get((dataset, task or "")), **given)
     hyperparameters = {**QUICK_HYPERPARAMETERS.get(model, {}), **given.pop("hyperparameters", {})}
     return TrainConfig.from_dict({"model": model, "hyperparameters": hyperparameters, **QUICK_TRAINING, **given})

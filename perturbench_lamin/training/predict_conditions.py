@@ -1,0 +1,67 @@
+"""Predict conditions that a user names, those that no cell has ever been under included."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import anndata as ad
+import pandas as pd
+
+from perturbench_lamin.contracts import SPLIT_NAMES
+from perturbench_lamin.errors import InputError, nearest
+from perturbench_lamin.loading.asked import asked_pairs, read_pairs
+from perturbench_lamin.loading.curated import read_curated, split_labels
+from perturbench_lamin.training.checkpoint import load_model
+from perturbench_lamin.training.predict import PredictConfig, in_order_of, predict_groups, prediction_uns
+
+
+def predict_conditions(
+    checkpoint: str | Path,
+    curated_path: str | Path,
+    conditions: str | Path,
+    out: str | Path | None = None,
+    *,
+    config: PredictConfig | None = None,
+    split: pd.Series | None = None,
+    which: str = "test",
+    provenance: Mapping[str, str] | None = None,
+) -> ad.AnnData | Path:
+    """Predict any condition of perturbations that a model knows, in any state that has control cells.
+
+    Args:
+        checkpoint: ``best.ckpt`` or ``last.ckpt`` of a training.
+        curated_path: a curated h5ad file with the genes of the training.
+        conditions: a CSV table with a row for each condition and state, under the curated file's column names.
+            A combination's perturbations are joined by the file's delimiter; it need not occur in the file.
+        out: an h5ad file to write, a piece at a time; None to return everything in memory.
+        config: how to predict.
+        split: cell → part, to take controls from one part alone; None for all control cells of the file.
+        which: that part.
+        provenance: further strings for ``uns["prediction"]``.
+
+    Returns:
+        As :func:`~perturbench_lamin.training.predict.predict`, sorted by state, then condition.
+
+    Raises:
+        InputError: the genes differ, the model does not know a perturbation or covariate value, or a state has
+            no controls; the nearest known names are given.
+    """
+    config = config or PredictConfig()
+    if which not in SPLIT_NAMES:
+        raise InputError(f"Unknown split {which!r}", where="which", fix=nearest(which, SPLIT_NAMES))
+    model, info = load_model(checkpoint)
+    data = read_curated(curated_path)
+    info.require_genes(data.genes, where=data.source)
+    data = in_order_of(data, info.vocabulary.genes)
+    chosen = None if split is None else split_labels(split, data) == which
+    settings = {
+        "max_control_cells": config.max_control_cells,
+        "seed": config.seed,
+        "batch_size": config.batch_size,
+    }
+    asked = asked_pairs(data, chosen, read_pairs(conditions, data.info.keys), info.vocabulary, settings)
+    part = "all" if split is None else which
+    return predict_groups(
+        model, asked, data, out, config, prediction_uns(info, data.info, part, config, provenance or {})
+    )
