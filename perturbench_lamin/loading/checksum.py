@@ -33,6 +33,11 @@ class Checksum:
             self._products += int(bits.sum())
 
     @property
+    def bits(self) -> int:
+        """The sum of the values' bits alone: the same whatever the order of the genes."""
+        return self._bits % MODULUS
+
+    @property
     def value(self) -> int:
         """The checksum so far."""
         return (self._bits * 0x9E3779B97F4A7C15 + self._products) % MODULUS

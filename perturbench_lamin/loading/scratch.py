@@ -28,7 +28,7 @@ class Scratch:
 
     def append(self, values: np.ndarray) -> None:
         """Write values after those that are there."""
-        rest = memoryview(np.ascontiguousarray(values, dtype=self.dtype).view(np.uint8))
+        rest = memoryview(values.astype(self.dtype, copy=False).tobytes())
         while len(rest):
             rest = rest[os.write(self._handle, rest) :]
 

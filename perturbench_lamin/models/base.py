@@ -36,6 +36,7 @@ class PerturbationModel(LightningModule):
         val_sampling: how validation batches are sampled: the same for all, so that ``val_loss`` compares.
         epochs: how many epochs a fit takes where that is fixed, else None.
         provenance: what data it was trained on; strings.
+        fingerprint: of these data, see :func:`~perturbench_lamin.loading.fingerprint.fingerprint`.
     """
 
     name: ClassVar[str]
@@ -48,6 +49,7 @@ class PerturbationModel(LightningModule):
         super().__init__()
         self.hyperparameters, self.vocabulary = hyperparameters, vocabulary
         self.provenance: Mapping[str, str] = {}
+        self.fingerprint: Mapping[str, str] = {}
         self.save_hyperparameters({"model": self.name, **asdict(hyperparameters)})
 
     def predict(self, batch: Batch) -> Tensor:
@@ -111,6 +113,7 @@ class PerturbationModel(LightningModule):
             "hyperparameters": asdict(self.hyperparameters),
             "vocabulary": self.vocabulary.to_dict(),
             "provenance": dict(self.provenance),
+            "fingerprint": dict(self.fingerprint),
         }
 
     def _log_mean(self, name: str, value: Tensor, batch: Batch) -> None:
