@@ -1,4 +1,4 @@
-"""One chain at a time in a folder: two processes must never save one key."""
+"""One process at a time in a folder: two must never save one key, or write one training."""
 
 from __future__ import annotations
 
@@ -8,20 +8,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from perturbench_lamin.errors import ChainError
+from perturbench_lamin.errors import ChainError, PerturbenchError
 
 
 @contextmanager
-def only_one(folder: Path) -> Iterator[int]:
+def only_one(
+    folder: Path,
+    what: str = "chain",
+    name: str = ".lamin/chain.lock",
+    error: type[PerturbenchError] = ChainError,
+) -> Iterator[int]:
     """Hold the folder's lock; yield its file handle, for kernels to inherit.
 
     The lock is free again when the last process that holds the handle is gone, however it ended: after a kill
     of the chain, a kernel that is still writing keeps the next chain out.
 
+    Args:
+        folder: the folder.
+        what: what the lock's holder does there, for the error.
+        name: the lock file in the folder; it stays.
+        error: the error to raise.
+
     Raises:
-        ChainError: another chain holds it.
+        ChainError: another process holds it (or the given error).
     """
-    path = folder.resolve() / ".lamin" / "chain.lock"
+    path = folder.resolve() / name
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
@@ -29,8 +40,10 @@ def only_one(folder: Path) -> Iterator[int]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(handle, 32, 0).decode() or "unknown"
-            raise ChainError(
-                f"Another chain is running in this folder (process {holder})", where=folder, fix="Wait for it to end."
+            raise error(
+                f"Another {what} is running in this folder (process {holder})",
+                where=folder,
+                fix="Wait for it to end, or use another folder.",
             ) from None
         os.ftruncate(handle, 0)
         os.pwrite(handle, str(os.getpid()).encode(), 0)

@@ -1,9 +1,10 @@
-"""Batches and the two ways to sample them: perturbed cells with matched controls, or all cells by themselves."""
+"""Batches and how to sample them: perturbed cells with matched controls, all cells by themselves, or group means."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,12 @@ from torch import Tensor
 
 from perturbench_lamin.errors import InputError, nearest
 from perturbench_lamin.loading.dataset import SplitData
-from perturbench_lamin.loading.gather import Buffers, gather_rows
+from perturbench_lamin.loading.expression import dense_rows
+from perturbench_lamin.loading.gather import Buffers
+from perturbench_lamin.loading.grouped import WHOLE, Grouped, GroupedBatch
+from perturbench_lamin.loading.moving import moved
+from perturbench_lamin.loading.prefetch import made_ahead
+from perturbench_lamin.loading.shares import Share
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,8 @@ class Batch:
         condition_ids: ids in the vocabulary, -1 where training lacks the condition (cells, int64).
         state_ids: ids in the vocabulary, -1 where training lacks the state (cells, int64).
         expression: the observed cells to predict (cells × genes, float32); None in counterfactual batches.
+        weight: what its mean counts beside other processes', see
+            :class:`~perturbench_lamin.loading.shares.Share`.
     """
 
     controls: Tensor
@@ -35,6 +43,7 @@ class Batch:
     condition_ids: Tensor
     state_ids: Tensor
     expression: Tensor | None = None
+    weight: float = 1.0
 
     def __len__(self) -> int:
         return len(self.controls)
@@ -52,14 +61,7 @@ class Batch:
 
     def to(self, device: Any, **options: Any) -> Batch:
         """The batch on another device."""
-        moved: dict[int, Tensor] = {}  # under disentanglement two fields are one tensor: move it once
-        values: dict[str, Tensor | None] = {}
-        for item in fields(self):
-            tensor = getattr(self, item.name)
-            if tensor is not None and id(tensor) not in moved:
-                moved[id(tensor)] = tensor.to(device, **options)
-            values[item.name] = None if tensor is None else moved[id(tensor)]
-        return Batch(**values)  # type: ignore[arg-type]
+        return moved(self, device, **options)
 
 
 @dataclass(frozen=True)
@@ -76,20 +78,18 @@ class ControlMatched:
     buffers: Buffers = field(default_factory=Buffers, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.data.require_controls()
-        if self.data.is_control.all():
-            raise InputError("No perturbed cells", where=f"{self.data.name} cells", fix="Use a split with some.")
+        self.data.require_matched()
 
     def targets(self) -> np.ndarray:
         """Places of the target cells within the split."""
         return np.flatnonzero(~self.data.is_control)
 
-    def batch(self, cells: np.ndarray, rng: np.random.Generator) -> Batch:
-        """The batch of these cells, each with a control drawn by ``rng``."""
-        drawn = self.data.controls.draw(self.data.state[cells], rng)
-        controls = _gather(self.data, drawn, self.buffers)
-        expression = _gather(self.data, self.data.rows[cells], self.buffers)
-        return _batch(self.data, cells, controls, expression)
+    def batch(self, cells: np.ndarray, rng: np.random.Generator, part: slice = WHOLE) -> Batch:
+        """The batch of ``part`` of these cells, each with a control; ``rng`` draws for all of them."""
+        drawn = self.data.controls.draw(self.data.state[cells], rng)[part]
+        controls = dense_rows(self.data.X, drawn, self.buffers)
+        expression = dense_rows(self.data.X, self.data.rows[cells[part]], self.buffers)
+        return _batch(self.data, cells[part], controls, expression)
 
 
 @dataclass(frozen=True)
@@ -103,16 +103,17 @@ class Disentanglement:
         """Places of the target cells within the split."""
         return np.arange(len(self.data))
 
-    def batch(self, cells: np.ndarray, rng: np.random.Generator) -> Batch:
-        """The batch of these cells; nothing is drawn."""
-        expression = _gather(self.data, self.data.rows[cells], self.buffers)
-        return _batch(self.data, cells, expression, expression)
+    def batch(self, cells: np.ndarray, rng: np.random.Generator, part: slice = WHOLE) -> Batch:
+        """The batch of ``part`` of these cells; nothing is drawn."""
+        expression = dense_rows(self.data.X, self.data.rows[cells[part]], self.buffers)
+        return _batch(self.data, cells[part], expression, expression)
 
 
-Sampling = ControlMatched | Disentanglement
-SAMPLINGS: dict[str, type[ControlMatched] | type[Disentanglement]] = {
+Sampling = ControlMatched | Disentanglement | Grouped
+SAMPLINGS: dict[str, type[ControlMatched] | type[Disentanglement] | type[Grouped]] = {
     "control_matched": ControlMatched,
     "disentanglement": Disentanglement,
+    "grouped": Grouped,
 }
 
 
@@ -131,7 +132,8 @@ class BatchLoader:
     """Ready batches of one split, epoch after epoch.
 
     Each epoch visits every target once; the last batch may be small, down to one cell. Order and draws depend
-    on (seed, epoch, batch) alone, so that a resumed training sees what an uninterrupted one saw.
+    on (seed, epoch, batch) alone, so that a resumed training sees what an uninterrupted one saw, whatever makes
+    the batches and however many processes share each of them.
 
     Args:
         sampling: which cells, with which inputs.
@@ -139,13 +141,25 @@ class BatchLoader:
         seed: seed of the order and of the draws.
         shuffle: whether each epoch has its own order and draws. Without, each epoch is the same: the
             validation loss then compares epochs on the same pairs of cell and control.
+        prefetch: how many batches are made ahead, by as many threads.
+        share: which part of every batch this process takes.
     """
 
     batch_sampler = None  # Lightning asks every loader that has a sampler
 
-    def __init__(self, sampling: Sampling, *, batch_size: int, seed: int, shuffle: bool) -> None:
+    def __init__(
+        self,
+        sampling: Sampling,
+        *,
+        batch_size: int,
+        seed: int,
+        shuffle: bool,
+        prefetch: int = 0,
+        share: Share | None = None,
+    ) -> None:
         if batch_size < 1:
             raise InputError(f"batch_size is {batch_size}", where="loader", fix="Give at least 1.")
+        self.prefetch, self.share = prefetch, share or Share()
         self.sampling, self.batch_size, self.seed, self.shuffle = sampling, batch_size, seed, shuffle
         self.epoch = 0
         self._targets = sampling.targets()
@@ -162,27 +176,28 @@ class BatchLoader:
     def __len__(self) -> int:
         return -(-len(self._targets) // self.batch_size)
 
-    def __iter__(self) -> Iterator[Batch]:
-        epoch = self.epoch
+    def __iter__(self) -> Iterator[Batch | GroupedBatch]:
+        epoch = self.epoch  # at the first batch: Lightning sets it after it has asked for the iterator
         order = self._targets
         if self.shuffle:
             order = np.random.default_rng([self.seed, epoch]).permutation(order)
-        for number in range(len(self)):
-            cells = order[number * self.batch_size : (number + 1) * self.batch_size]
-            yield self.sampling.batch(cells, np.random.default_rng([self.seed, epoch, number + 1]))
+        yield from made_ahead(partial(self._batch, order, epoch), len(self), self.prefetch)
 
-
-def _gather(data: SplitData, rows: np.ndarray, buffers: Buffers) -> Tensor:
-    return torch.from_numpy(gather_rows(data.X, rows, buffers=buffers))
+    def _batch(self, order: np.ndarray, epoch: int, number: int) -> Batch | GroupedBatch:
+        cells = order[number * self.batch_size : (number + 1) * self.batch_size]
+        part, weight = self.share.part(len(cells))
+        batch = self.sampling.batch(cells, np.random.default_rng([self.seed, epoch, number + 1]), part)
+        return batch if weight == 1 else replace(batch, weight=weight)
 
 
 def _batch(data: SplitData, cells: np.ndarray, controls: Tensor, expression: Tensor) -> Batch:
-    condition, state = data.condition[cells], data.state[cells]
+    codes, place = data.codes, torch.from_numpy(cells).to(controls.device)
+    condition, state = codes.condition[place], codes.state[place]
     return Batch(
         controls=controls,
-        perturbations=torch.from_numpy(data.perturbations[condition]),
-        covariates=torch.from_numpy(data.covariates[state]),
-        condition_ids=torch.from_numpy(data.condition_ids[condition]),
-        state_ids=torch.from_numpy(data.state_ids[state]),
+        perturbations=codes.perturbations[condition],
+        covariates=codes.covariates[state],
+        condition_ids=codes.condition_ids[condition],
+        state_ids=codes.state_ids[state],
         expression=expression,
     )

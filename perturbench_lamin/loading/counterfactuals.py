@@ -12,7 +12,7 @@ import torch
 from perturbench_lamin.errors import InputError
 from perturbench_lamin.loading.batches import Batch
 from perturbench_lamin.loading.dataset import SplitData
-from perturbench_lamin.loading.gather import gather_rows
+from perturbench_lamin.loading.expression import dense_rows
 from perturbench_lamin.loading.vocabulary import State
 
 
@@ -97,7 +97,7 @@ class Counterfactuals:
     def _batch(self, group: Group, rows: np.ndarray) -> Batch:
         data, n = self.data, len(rows)
         return Batch(
-            controls=torch.from_numpy(gather_rows(data.X, rows)),
+            controls=dense_rows(data.X, rows),
             perturbations=torch.from_numpy(data.perturbations[[group.condition_place]]).repeat(n, 1),
             covariates=torch.from_numpy(data.covariates[[group.state_place]]).repeat(n, 1),
             condition_ids=torch.full((n,), int(data.condition_ids[group.condition_place])),

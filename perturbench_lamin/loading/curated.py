@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,34 +15,43 @@ from scipy import sparse
 
 from perturbench_lamin.conditions import require_obs
 from perturbench_lamin.contracts import UNS_KEY, CuratedInfo
-from perturbench_lamin.errors import InputError, some
+from perturbench_lamin.errors import InputError, nearest, some
+from perturbench_lamin.loading.row_store import RowStore, require_finite, unpack
 
 
 @dataclass(frozen=True)
 class CuratedData:
-    """A curated file in memory, without its counts.
+    """A curated file without its counts.
 
     Attributes:
-        X: log1p expression, cells × genes, canonical CSR of float32.
+        X: log1p expression, cells × genes, canonical CSR of float32: in memory, or on disk
+            (:class:`~perturbench_lamin.loading.row_store.RowStore`) where it was read with ``memory="disk"``.
         obs: the cells' table.
         genes: the names of the columns of ``X``.
         info: the file's words about itself.
         source: where it came from, for error messages.
     """
 
-    X: sparse.csr_matrix
+    X: Any
     obs: pd.DataFrame
     genes: tuple[str, ...]
     info: CuratedInfo
     source: str = "data"
 
 
-def read_curated(path: str | Path) -> CuratedData:
+def read_curated(path: str | Path, *, memory: str = "memory") -> CuratedData:
     """Read a curated h5ad file.
+
+    Args:
+        path: the file.
+        memory: where its expression goes: ``memory``; ``disk`` to unpack it into files without names where TMPDIR
+            points; ``none`` to leave it out (all rows are then empty).
 
     Raises:
         InputError: there is no such file, it is not a curated h5ad file, or its expression is not finite.
     """
+    if memory not in READERS:
+        raise InputError(f"No way to read {memory!r}", where="memory", fix=nearest(memory, READERS))
     path = Path(path)
     if not path.is_file():
         raise InputError("No such curated file", where=path, fix="Make one with `perturbench-lamin preprocess`.")
@@ -53,7 +63,9 @@ def read_curated(path: str | Path) -> CuratedData:
             raise InputError(f"No {some(missing)} in the file", where=path, fix="Write it with anndata.")
         uns = {UNS_KEY: _read(file[f"uns/{UNS_KEY}"])} if f"uns/{UNS_KEY}" in file else {}
         info = CuratedInfo.from_uns(uns, where=path)
-        return curated(_read(file["X"]), _read(file["obs"]), _read(file["var"]).index, info, source=str(path))
+        obs, genes = _read(file["obs"]), _read(file["var"]).index
+        X = READERS[memory](path, file["X"], (len(obs), len(genes)))
+        return curated(X, obs, genes, info, source=str(path))
 
 
 def curated(X: Any, obs: pd.DataFrame, genes: Any, info: CuratedInfo, *, source: str = "data") -> CuratedData:
@@ -73,13 +85,7 @@ def curated(X: Any, obs: pd.DataFrame, genes: Any, info: CuratedInfo, *, source:
     names = tuple(str(gene) for gene in genes)
     if len(set(names)) < len(names):
         raise InputError("Gene names occur more than once", where=source, fix="Make var names unique.")
-    matrix = sparse.csr_matrix(X, dtype=np.float32)
-    if not np.isfinite(matrix.data).all():
-        raise InputError("Expression has NaN or infinite values", where=f"{source}, X", fix="Curate the file again.")
-    if not matrix.has_canonical_format:
-        matrix = matrix.copy()
-        matrix.sum_duplicates()
-    return CuratedData(matrix, obs, names, info, source)
+    return CuratedData(X if isinstance(X, RowStore) else _canonical(X, source), obs, names, info, source)
 
 
 def split_labels(split: pd.Series, data: CuratedData) -> np.ndarray:
@@ -109,5 +115,21 @@ def split_labels(split: pd.Series, data: CuratedData) -> np.ndarray:
     return labels
 
 
+def _canonical(X: Any, source: str) -> sparse.csr_matrix:
+    matrix = sparse.csr_matrix(X, dtype=np.float32)
+    require_finite(matrix.data, source)
+    if not matrix.has_canonical_format:
+        matrix = matrix.copy()
+        matrix.sum_duplicates()
+    return matrix
+
+
 def _read(group: Any) -> Any:
     return ad.io.read_elem(group)
+
+
+READERS: dict[str, Callable[[Path, Any, tuple[int, int]], Any]] = {
+    "memory": lambda path, group, shape: _read(group),
+    "disk": lambda path, group, shape: unpack(path),
+    "none": lambda path, group, shape: sparse.csr_matrix(shape, dtype=np.float32),
+}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 from lightning import LightningDataModule
 
-from perturbench_lamin.loading.batches import BatchLoader, sampling
+from perturbench_lamin.loading.batches import BatchLoader, Sampling, sampling
 from perturbench_lamin.loading.curated import CuratedData, split_labels
 from perturbench_lamin.loading.dataset import SplitData
+from perturbench_lamin.loading.device_rows import DeviceRows
+from perturbench_lamin.loading.shares import Share
 from perturbench_lamin.loading.vocabulary import Vocabulary
 
 
@@ -19,8 +23,10 @@ class PerturbationData(LightningDataModule):
         split: cell → "train", "val", "test" or "" (excluded).
         batch_size: cells in a batch.
         seed: seed of the order of the cells and of the control draws.
-        train_sampling: ``control_matched`` or ``disentanglement``.
+        train_sampling: ``control_matched``, ``disentanglement`` or ``grouped``.
         val_sampling: likewise, for validation.
+        on_device: whether the expression goes to the device that trains, and batches are made there.
+        prefetch: how many batches are made ahead, by as many threads.
 
     Raises:
         InputError: split and file disagree, training or validation cells lack, or validation cells have tokens
@@ -36,6 +42,8 @@ class PerturbationData(LightningDataModule):
         seed: int = 0,
         train_sampling: str = "control_matched",
         val_sampling: str = "control_matched",
+        on_device: bool = False,
+        prefetch: int = 0,
     ) -> None:
         super().__init__()
         labels = split_labels(split, data)
@@ -43,13 +51,34 @@ class PerturbationData(LightningDataModule):
         self.train = SplitData.build(data, labels, "train", self.vocabulary)
         self.val = SplitData.build(data, labels, "val", self.vocabulary)
         self.batch_size, self.seed = batch_size, seed
+        self.on_device, self.prefetch = on_device, prefetch
         self._train_sampling = sampling(train_sampling, self.train)
         self._val_sampling = sampling(val_sampling, self.val)
 
+    def setup(self, stage: str) -> None:
+        """Bring the expression to the trainer's device where that is asked for."""
+        if not self.on_device or self.trainer is None or isinstance(self.train.X, DeviceRows):
+            return
+        X = DeviceRows.of(self.train.X, self.trainer.strategy.root_device)
+        self.train, self.val = replace(self.train, X=X), replace(self.val, X=X)
+        self._train_sampling = replace(self._train_sampling, data=self.train)
+        self._val_sampling = replace(self._val_sampling, data=self.val)
+
     def train_dataloader(self) -> BatchLoader:
         """Every training target once an epoch, in a fresh order."""
-        return BatchLoader(self._train_sampling, batch_size=self.batch_size, seed=self.seed, shuffle=True)
+        return self._loader(self._train_sampling, shuffle=True)
 
     def val_dataloader(self) -> BatchLoader:
         """Every validation target, each epoch with the same controls."""
-        return BatchLoader(self._val_sampling, batch_size=self.batch_size, seed=self.seed, shuffle=False)
+        return self._loader(self._val_sampling, shuffle=False)
+
+    def _loader(self, sampling: Sampling, *, shuffle: bool) -> BatchLoader:
+        share = Share(self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else None
+        return BatchLoader(
+            sampling,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            shuffle=shuffle,
+            prefetch=self.prefetch,
+            share=share,
+        )

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
+import torch
+from torch import Tensor
 
 from perturbench_lamin.conditions import covariate_states
 from perturbench_lamin.errors import InputError, some
 from perturbench_lamin.loading.curated import CuratedData
+from perturbench_lamin.loading.expression import Expression, device_of
 from perturbench_lamin.loading.vocabulary import State, Vocabulary, condition_tokens
 
 
@@ -39,12 +42,24 @@ class ControlGroups:
 
 
 @dataclass(frozen=True)
+class Codes:
+    """A split's codes as tensors where its batches are made; the fields are those of :class:`SplitData`."""
+
+    condition: Tensor
+    state: Tensor
+    perturbations: Tensor
+    covariates: Tensor
+    condition_ids: Tensor
+    state_ids: Tensor
+
+
+@dataclass(frozen=True)
 class SplitData:
     """The cells of one split. The expression matrix is the whole file's, shared by all splits, never copied.
 
     Attributes:
         name: "train", "val" or "test".
-        X: expression of all cells of the file, canonical CSR of float32.
+        X: expression of all cells of the file, canonical CSR of float32: in memory, on disk or on a device.
         rows: the split's rows of ``X`` (cells).
         condition: each cell's place in ``conditions`` (cells).
         state: each cell's place in ``states`` (cells).
@@ -59,7 +74,7 @@ class SplitData:
     """
 
     name: str
-    X: sparse.csr_matrix
+    X: Expression
     rows: np.ndarray
     condition: np.ndarray
     state: np.ndarray
@@ -74,6 +89,12 @@ class SplitData:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @cached_property
+    def codes(self) -> Codes:
+        """The codes as tensors on the device where the batches are made."""
+        device = device_of(self.X)
+        return Codes(**{item.name: torch.from_numpy(getattr(self, item.name)).to(device) for item in fields(Codes)})
 
     @classmethod
     def build(cls, data: CuratedData, labels: np.ndarray, name: str, vocabulary: Vocabulary) -> SplitData:
@@ -106,6 +127,16 @@ class SplitData:
             state_ids=_ids(states, vocabulary.states),
             controls=_control_groups(rows, state, is_control, len(states)),
         )
+
+    def require_matched(self) -> None:
+        """Check that there are perturbed cells, and controls of the state of each.
+
+        Raises:
+            InputError: there are none, or some states have no controls.
+        """
+        self.require_controls()
+        if self.is_control.all():
+            raise InputError("No perturbed cells", where=f"{self.name} cells", fix="Use a split with some.")
 
     def require_controls(self) -> None:
         """Check that every state with perturbed cells has control cells in this split.

@@ -1,14 +1,18 @@
-"""Rows of a CSR matrix straight into a dense array, on all cores, without the interpreter's lock."""
+"""Rows of a CSR matrix straight into a dense array or into group means, on all cores."""
 
 from __future__ import annotations
 
 import os
+import threading
 import weakref
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Protocol
 
-import numba
 import numpy as np
-from scipy import sparse
+
+from perturbench_lamin.loading.kernels import group_moments, scatter_rows
 
 SMALL = 1 << 20
 """Up to so many values in the result, one thread is as fast as several."""
@@ -20,31 +24,44 @@ class Buffers:
     Fresh memory costs more than filling it: the system zeroes each page at its first use. An array counts as
     held as long as it, or a tensor made of it by ``torch.from_numpy``, is alive.
 
+    Several threads may take arrays at once.
+
     Args:
         keep: how many arrays to keep at most.
     """
 
-    def __init__(self, keep: int = 4) -> None:
+    def __init__(self, keep: int = 8) -> None:
         self.keep = keep
+        self._lock = threading.Lock()
         self._kept: list[tuple[np.ndarray, weakref.ref]] = []
 
     def take(self, rows: int, columns: int, dtype: np.dtype) -> np.ndarray:
         """An array rows × columns of arbitrary content."""
-        for place, (whole, holder) in enumerate(self._kept):
-            if holder() is None and whole.dtype == dtype and len(whole) >= rows and whole.shape[1] == columns:
-                array = whole[:rows]
-                self._kept[place] = (whole, weakref.ref(array))
-                return array
-        self._kept = [(whole, holder) for whole, holder in self._kept if holder() is not None]
-        whole = np.empty((rows, columns), dtype=dtype)
-        array = whole[:]
-        if len(self._kept) < self.keep:
-            self._kept.append((whole, weakref.ref(array)))
-        return array
+        with self._lock:
+            for place, (whole, holder) in enumerate(self._kept):
+                if holder() is None and whole.dtype == dtype and len(whole) >= rows and whole.shape[1] == columns:
+                    array = whole[:rows]
+                    self._kept[place] = (whole, weakref.ref(array))
+                    return array
+            self._kept = [(whole, holder) for whole, holder in self._kept if holder() is not None]
+            whole = np.empty((rows, columns), dtype=dtype)
+            array = whole[:]
+            if len(self._kept) < self.keep:
+                self._kept.append((whole, weakref.ref(array)))
+            return array
+
+
+class Csr(Protocol):
+    """The parts of a canonical CSR matrix (no entry twice), such as scipy's."""
+
+    indptr: np.ndarray
+    indices: np.ndarray
+    data: np.ndarray
+    shape: tuple[int, int]
 
 
 def gather_rows(
-    matrix: sparse.csr_matrix, rows: np.ndarray, *, threads: int | None = None, buffers: Buffers | None = None
+    matrix: Csr, rows: np.ndarray, *, threads: int | None = None, buffers: Buffers | None = None
 ) -> np.ndarray:
     """The given rows as a dense array.
 
@@ -52,7 +69,7 @@ def gather_rows(
     cores busy, and small training steps take ten times as long.
 
     Args:
-        matrix: cells × genes, canonical CSR (no entry twice).
+        matrix: cells × genes.
         rows: row numbers, in any order, with repeats.
         threads: how many; by default as many as the process may use, one for a small result.
         buffers: where to take the result's memory from; fresh memory by default.
@@ -63,33 +80,69 @@ def gather_rows(
     Raises:
         IndexError: a row number is out of range.
     """
-    if len(rows) and not (rows.min() >= 0 and rows.max() < matrix.shape[0]):
-        raise IndexError(f"Row numbers must lie in 0 … {matrix.shape[0] - 1}")
-    rows = np.ascontiguousarray(rows, dtype=np.int64)
-    dense = (buffers or Buffers(keep=0)).take(len(rows), matrix.shape[1], matrix.dtype)
+    rows = _checked(matrix, rows)
+    dense = (buffers or Buffers(keep=0)).take(len(rows), matrix.shape[1], matrix.data.dtype)
     if threads is None:
-        threads = _cores() if dense.size > SMALL else 1
+        threads = cores() if dense.size > SMALL else 1
     parts = matrix.indptr, matrix.indices, matrix.data
-    if threads == 1:
-        _scatter(*parts, rows, dense)
-        return dense
-    with ThreadPoolExecutor(threads) as pool:
-        blocks = zip(np.array_split(rows, threads), np.array_split(dense, threads), strict=True)
-        for task in [pool.submit(_scatter, *parts, *block) for block in blocks]:
-            task.result()
+    blocks = zip(np.array_split(rows, threads), np.array_split(dense, threads), strict=True)
+    _on_threads(threads, scatter_rows, [(*parts, *block) for block in blocks])
     return dense
 
 
-def _cores() -> int:
+def group_means(
+    matrix: Csr, rows: np.ndarray, groups: np.ndarray, n_groups: int, *, threads: int | None = None
+) -> tuple[np.ndarray, float]:
+    """The mean row of each group, and how far the rows scatter around it.
+
+    Args:
+        matrix: cells × genes.
+        rows: row numbers, in any order, with repeats.
+        groups: each row's group, 0 … ``n_groups`` - 1, none of them empty.
+        n_groups: how many groups.
+        threads: as for :func:`gather_rows`; the result does not depend on it.
+
+    Returns:
+        The means (groups × genes, float32, summed in float64), and Σ (x − its group's mean)² over all given
+        rows and all genes.
+
+    Raises:
+        IndexError: a row number is out of range.
+    """
+    rows, order = _checked(matrix, rows), np.argsort(groups, kind="stable")
+    bounds = np.searchsorted(groups[order], np.arange(n_groups + 1))
+    means, scatter = np.empty((n_groups, matrix.shape[1]), np.float32), np.empty(n_groups)
+    if threads is None:
+        threads = cores() if len(rows) * matrix.shape[1] > SMALL else 1
+    parts = matrix.indptr, matrix.indices, matrix.data, rows[order]
+    cuts = np.searchsorted(bounds, np.linspace(0, len(rows), threads + 1))  # pieces of about equal numbers of rows
+    pieces = [slice(start, stop) for start, stop in pairwise(cuts)]
+    _on_threads(
+        threads,
+        group_moments,
+        [(*parts, bounds[piece.start : piece.stop + 1], means[piece], scatter[piece]) for piece in pieces],
+    )
+    return means, float(scatter.sum())
+
+
+def cores() -> int:
+    """How many processor cores this process may use."""
     if hasattr(os, "sched_getaffinity"):  # not on every system
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-@numba.njit(nogil=True, cache=True)
-def _scatter(indptr: np.ndarray, indices: np.ndarray, data: np.ndarray, rows: np.ndarray, dense: np.ndarray) -> None:
-    for place in range(rows.shape[0]):
-        row = rows[place]
-        dense[place, :] = 0
-        for entry in range(indptr[row], indptr[row + 1]):
-            dense[place, indices[entry]] = data[entry]
+def _checked(matrix: Csr, rows: np.ndarray) -> np.ndarray:
+    if len(rows) and not (rows.min() >= 0 and rows.max() < matrix.shape[0]):
+        raise IndexError(f"Row numbers must lie in 0 … {matrix.shape[0] - 1}")
+    return np.ascontiguousarray(rows, dtype=np.int64)
+
+
+def _on_threads(threads: int, work: Callable[..., None], arguments: Sequence[tuple]) -> None:
+    if threads == 1:
+        for given in arguments:
+            work(*given)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        for task in [pool.submit(work, *given) for given in arguments]:
+            task.result()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from perturbench_lamin.errors import InputError
 from perturbench_lamin.loading.batches import Batch
+from perturbench_lamin.loading.grouped import GroupedBatch
 from perturbench_lamin.loading.vocabulary import Vocabulary
 from perturbench_lamin.models.base import PerturbationModel
+from perturbench_lamin.models.distinct import distinct_inputs
 from perturbench_lamin.models.hyperparameters import GradientHyperparameters, Hyperparameters
 from perturbench_lamin.models.mlp import mlp
 
@@ -45,12 +46,14 @@ class DecoderOnlyHyperparameters(GradientHyperparameters):
 class DecoderOnly(PerturbationModel):
     """x̂ = softplus(MLP([p; c])): it never sees the control cell (PerturBench, arXiv 2408.10609).
 
-    All cells of a condition and state have one prediction, so it is computed once for each of them in a batch:
-    the same loss and gradient as cell by cell.
+    All cells of a condition and state have one prediction, so that it trains on the mean cells of these groups
+    (:class:`~perturbench_lamin.loading.grouped.GroupedBatch`): the same loss and gradient as cell by cell.
     """
 
     name: ClassVar[str] = "decoder_only"
     hyperparameters_type: ClassVar[type[Hyperparameters]] = DecoderOnlyHyperparameters
+    train_sampling: ClassVar[str] = "grouped"
+    val_sampling: ClassVar[str] = "grouped"
 
     def __init__(self, hyperparameters: DecoderOnlyHyperparameters, vocabulary: Vocabulary) -> None:
         super().__init__(hyperparameters, vocabulary)
@@ -61,10 +64,23 @@ class DecoderOnly(PerturbationModel):
 
     def predict(self, batch: Batch) -> Tensor:
         """Decode each distinct input once and give every cell its own."""
-        inputs, place = torch.unique(self._inputs(batch), dim=0, return_inverse=True)
+        return self._decode_distinct(batch)
+
+    def loss(self, batch: Batch | GroupedBatch) -> Tensor:
+        """The mean of (predicted − observed)² over all cells and genes; a scalar."""
+        if isinstance(batch, GroupedBatch):
+            return batch.squared_error(self._decode_distinct(batch))
+        return super().loss(batch)
+
+    def _decode_distinct(self, batch: Batch | GroupedBatch) -> Tensor:
+        inputs, place = self._distinct(batch)
         decoded = self.decoder(inputs)
         return (nn.functional.softplus(decoded) if self.settings.softplus_output else decoded)[place]
 
-    def _inputs(self, batch: Batch) -> Tensor:
-        used = [batch.perturbations] * self.settings.use_perturbations
-        return torch.cat([*used, *[batch.covariates] * self.settings.use_covariates], dim=1)
+    def _distinct(self, batch: Batch | GroupedBatch) -> tuple[Tensor, Tensor]:
+        used: list[tuple[Tensor, Tensor]] = []
+        if self.settings.use_perturbations:
+            used.append((batch.condition_ids, batch.perturbations))
+        if self.settings.use_covariates:
+            used.append((batch.state_ids, batch.covariates))
+        return distinct_inputs(used)

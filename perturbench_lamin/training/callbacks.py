@@ -21,14 +21,18 @@ class DivergenceError(PerturbenchError):
 
 
 class EpochSeed(Callback):
-    """Seed torch at the start of each epoch by (seed, epoch): dropout is then the same after a resume."""
+    """Seed torch at the start of each epoch by (seed, epoch): dropout is then the same after a resume.
+
+    Of several processes each has its own dropout.
+    """
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Seed torch."""
-        state = np.random.SeedSequence([self.seed, trainer.current_epoch]).generate_state(1, np.uint64)
+        words = [self.seed, trainer.current_epoch, *([trainer.global_rank] if trainer.world_size > 1 else [])]
+        state = np.random.SeedSequence(words).generate_state(1, np.uint64)
         torch.manual_seed(int(state[0] >> np.uint64(1)))
 
 

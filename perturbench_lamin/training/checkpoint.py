@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ class CheckpointInfo:
         hyperparameters: all of them.
         vocabulary: what the training cells contained.
         provenance: what data it was trained on; strings.
+        fingerprint: of these data, see :func:`~perturbench_lamin.loading.fingerprint.fingerprint`; empty in a
+            checkpoint that does not say.
         version: the package version that wrote it.
         epochs: epochs finished.
     """
@@ -34,6 +36,24 @@ class CheckpointInfo:
     provenance: Mapping[str, str]
     version: str
     epochs: int
+    fingerprint: Mapping[str, str] = field(default_factory=dict)
+
+    def require_data(self, fingerprint: Mapping[str, str], *, where: object) -> None:
+        """Check that data are those it was trained on, by what both fingerprints say of cells and expression.
+
+        Raises:
+            InputError: they are not.
+        """
+        names = ("cells", "sample")
+        other = [n for n in names if n in fingerprint and self.fingerprint.get(n, fingerprint[n]) != fingerprint[n]]
+        if other:
+            trained = ", ".join(f"{name} {value}" for name, value in sorted(self.provenance.items()))
+            raise InputError(
+                f"The checkpoint was trained on other data or another version of them: {' and '.join(other)} differ",
+                where=where,
+                fix=f"Use the curated file it was trained on{f' ({trained})' if trained else ''}; "
+                "to predict from other cells on purpose, say other_data=True.",
+            )
 
     def require_genes(self, genes: tuple[str, ...], *, where: object) -> None:
         """Check that data have the genes of the model, in any order.
@@ -62,10 +82,16 @@ def load_model(path: str | Path) -> tuple[PerturbationModel, CheckpointInfo]:
     vocabulary = Vocabulary.from_dict(plain["vocabulary"])
     model = build(plain["model"], plain["hyperparameters"], vocabulary)
     model.load_state_dict(checkpoint["state_dict"])
-    model.provenance = dict(plain["provenance"])
+    model.provenance, model.fingerprint = dict(plain["provenance"]), dict(plain.get("fingerprint", {}))
     epochs = int(checkpoint["epoch"]) + 1  # Lightning counts from 0
     info = CheckpointInfo(
-        plain["model"], plain["hyperparameters"], vocabulary, plain["provenance"], plain["version"], epochs
+        plain["model"],
+        plain["hyperparameters"],
+        vocabulary,
+        plain["provenance"],
+        plain["version"],
+        epochs,
+        plain.get("fingerprint", {}),
     )
     return model.eval(), info
 

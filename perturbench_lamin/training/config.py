@@ -4,11 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from types import MappingProxyType
 from typing import Any
 
 from perturbench_lamin.errors import InputError, nearest
+from perturbench_lamin.loading.placement import MEMORIES
 
 PRECISIONS = ("32-true", "16-mixed", "bf16-mixed", "64-true")
+
+LEAST: Mapping[str, int] = MappingProxyType(
+    {
+        "seed": 0,
+        "max_epochs": 1,
+        "min_epochs": 0,
+        "batch_size": 1,
+        "patience": 1,
+        "devices": 1,
+        "num_nodes": 1,
+        "prefetch": 0,
+    }
+)
+"""The least value of each whole number."""
+
+ELSE: Mapping[str, int | None] = MappingProxyType({"devices": -1, "prefetch": None})
+"""What else some of them may be."""
+
+SAME_RESULT = ("memory", "prefetch")
+"""Entries that do not change what is trained."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +43,18 @@ class TrainConfig:
         seed: seed of initial weights, order of cells, control draws and dropout.
         max_epochs: epochs at most; a closed-form baseline takes one whatever this says.
         min_epochs: epochs at least, however ``val_loss`` goes.
-        batch_size: cells in a batch.
+        batch_size: cells in a batch, of all devices together.
         patience: epochs without a better ``val_loss`` before it stops.
         precision: a Lightning precision; the published runs used ``16-mixed`` on a GPU.
-        accelerator: ``auto``, ``cpu``, ``gpu``, …; one device is used.
+        accelerator: ``auto``, ``cpu``, ``gpu``, …
+        devices: how many of them on each node, -1 for all; each takes its part of every batch. A closed-form
+            baseline uses one.
+        num_nodes: how many machines.
+        strategy: a Lightning strategy, such as ``ddp``.
+        memory: where the expression is held: ``memory``, ``disk``, ``device``, or ``auto``, which decides by
+            the memory that is free. The batches are the same.
+        prefetch: how many batches are made ahead, by as many threads; None for two where the device is not a
+            CPU or the expression is on disk, none otherwise. The batches are the same.
     """
 
     model: str
@@ -36,14 +66,21 @@ class TrainConfig:
     patience: int = 50
     precision: str = "32-true"
     accelerator: str = "auto"
+    devices: int = 1
+    num_nodes: int = 1
+    strategy: str = "auto"
+    memory: str = "auto"
+    prefetch: int | None = None
 
     def __post_init__(self) -> None:
-        if self.precision not in PRECISIONS:
-            raise InputError(
-                f"Unknown precision {self.precision!r}", where="config", fix=nearest(self.precision, PRECISIONS)
-            )
-        for name, least in {"seed": 0, "max_epochs": 1, "min_epochs": 0, "batch_size": 1, "patience": 1}.items():
+        for name, known in {"memory": MEMORIES, "precision": PRECISIONS}.items():
             value = getattr(self, name)
+            if value not in known:
+                raise InputError(f"Unknown {name} {value!r}", where="config", fix=nearest(value, known))
+        for name, least in LEAST.items():
+            value = getattr(self, name)
+            if value == ELSE.get(name, ...):
+                continue
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise InputError(
                     f"{name} is {value!r}", where="config", fix=f"Give a whole number of at least {least}."

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Mapping, Sequence
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from lightning import Callback, Trainer
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from perturbench_lamin.loading.curated import CuratedData, read_curated
 from perturbench_lamin.loading.datamodule import PerturbationData
-from perturbench_lamin.models.base import PerturbationModel
+from perturbench_lamin.loading.fingerprint import digest, fingerprint
+from perturbench_lamin.loading.placement import Placement, place
 from perturbench_lamin.models.registry import build, hyperparameters, model_class
-from perturbench_lamin.training.callbacks import (
-    EpochSeed,
-    FiniteLoss,
-    LastCheckpoint,
-    MetricHistory,
-    PatientStopping,
-)
-from perturbench_lamin.training.checkpoint_io import PlainCheckpointIO
-from perturbench_lamin.training.config import TrainConfig
-from perturbench_lamin.training.run_folder import BEST, RunFolder
+from perturbench_lamin.training.config import SAME_RESULT, TrainConfig
+from perturbench_lamin.training.device import torch_device
+from perturbench_lamin.training.exhaustion import exhaustion_explained
+from perturbench_lamin.training.run_folder import RunFolder
 from perturbench_lamin.training.surroundings import quiet, reproducible, watched
-
-CheckpointFactory = Callable[..., ModelCheckpoint]
+from perturbench_lamin.training.trainer import Callbacks, CheckpointFactory, trainer_of
 
 
 @dataclass(frozen=True)
@@ -44,6 +39,7 @@ class FitResult:
         history: one row an epoch: epoch, lr, train_loss (gradient models), val_loss.
         stopped: ``max_epochs`` or ``early_stopping``.
         resumed_from: the epochs that an earlier, interrupted call had finished; 0 for a fresh training.
+        memory: where the expression was held, and why.
     """
 
     best_checkpoint: Path
@@ -51,6 +47,7 @@ class FitResult:
     history: pd.DataFrame
     stopped: str
     resumed_from: int = 0
+    memory: str = ""
 
 
 def fit(
@@ -64,6 +61,7 @@ def fit(
     provenance: Mapping[str, str] | None = None,
     checkpoint_callback: CheckpointFactory = ModelCheckpoint,
     progress: bool | None = None,
+    resume: bool | None = None,
 ) -> FitResult:
     """Train a model, or go on with a training that was interrupted.
 
@@ -84,61 +82,41 @@ def fit(
             ``monitor``, ``mode``, ``save_top_k`` and ``enable_version_counter``; where its ``filename`` is
             None it becomes ``best``.
         progress: whether to show a progress bar; by default in terminals and notebooks.
+        resume: True where ``out_dir`` must hold this very training, False to start anew even so.
 
     Raises:
-        InputError: file, split and configuration do not fit each other.
+        InputError: file, split and configuration do not fit each other, another process trains in ``out_dir``,
+            or there is another training than the one to resume.
         DivergenceError: a loss is NaN or infinite; checkpoints of earlier epochs stay.
+        ExhaustedError: memory ran out.
     """
     hyperparameters(config.model, config.hyperparameters)  # a misspelling shows before the data are read
     words = {str(name): str(value) for name, value in (provenance or {}).items()}
-    folder, data = RunFolder(Path(out_dir).absolute()), read_curated(curated_path)
-    batches = _batches(data, split, config)
-    folder.open(_identity(data, split, config, words))
-    if finished := folder.result():
-        return FitResult(Path(finished["best_checkpoint"]), folder.last, folder.history(), finished["stopped"])
-    with reproducible(config.seed), quiet():
-        model = build(config.model, config.hyperparameters, batches.vocabulary)
-        model.provenance = words
-        own = _Callbacks.make(config, folder, checkpoint_callback)
-        trainer = _trainer(model, config, folder, [*callbacks, *own.ordered()], logger, progress)
-        start = folder.resumable()
-        trainer.fit(model, batches, ckpt_path=start, weights_only=True)
-    return _finish(folder, trainer, own)
+    folder = RunFolder(Path(out_dir).absolute())
+    shown = watched() if progress is None else progress
+    with _alone(folder), exhaustion_explained("training", _advice(config)):
+        placement = place(curated_path, config.memory, torch_device(config.accelerator), max(config.devices, 1))
+        _say(placement.reason, shown)
+        data = read_curated(curated_path, memory=placement.read_as)
+        batches, seen = _batches(data, split, config, placement), fingerprint(data)
+        del data  # on a device it is not needed here
+        if finished := _open(folder, _identity(seen, split, config, words), resume):
+            return _finished(folder, finished)
+        with reproducible(config.seed), quiet():
+            model = build(config.model, config.hyperparameters, batches.vocabulary)
+            model.provenance, model.fingerprint = words, seen
+            own = Callbacks.make(config, folder, checkpoint_callback)
+            trainer = trainer_of(model, config, folder, [*callbacks, *own.ordered()], logger, shown)
+            trainer.fit(model, batches, ckpt_path=folder.resumable(), weights_only=True)
+        return _finish(folder, trainer, own, placement)
 
 
-@dataclass
-class _Callbacks:
-    """The callbacks of every training."""
-
-    seed: EpochSeed
-    finite: FiniteLoss
-    history: MetricHistory
-    stopping: PatientStopping
-    best: ModelCheckpoint
-    last: LastCheckpoint
-
-    @classmethod
-    def make(cls, config: TrainConfig, folder: RunFolder, factory: CheckpointFactory) -> _Callbacks:
-        best = factory(
-            dirpath=str(folder.path), monitor="val_loss", mode="min", save_top_k=1, enable_version_counter=False
-        )
-        if best.filename is None:
-            best.filename = Path(BEST).stem
-        return cls(
-            EpochSeed(config.seed),
-            FiniteLoss(folder.path),
-            MetricHistory(),
-            PatientStopping(config.patience),
-            best,
-            LastCheckpoint(folder.last),
-        )
-
-    def ordered(self) -> list[Callback]:
-        return [self.seed, self.finite, self.history, self.stopping, self.best, self.last]
-
-
-def _batches(data: CuratedData, split: pd.Series, config: TrainConfig) -> PerturbationData:
+def _batches(data: CuratedData, split: pd.Series, config: TrainConfig, placement: Placement) -> PerturbationData:
     kind = model_class(config.model)
+    ahead = config.prefetch
+    if ahead is None:
+        elsewhere = torch_device(config.accelerator).type != "cpu" and placement.where != "device"
+        ahead = 2 if elsewhere or placement.where == "disk" else 0
     return PerturbationData(
         data,
         split,
@@ -146,60 +124,63 @@ def _batches(data: CuratedData, split: pd.Series, config: TrainConfig) -> Pertur
         seed=config.seed,
         train_sampling=kind.train_sampling,
         val_sampling=kind.val_sampling,
+        on_device=placement.where == "device",
+        prefetch=ahead,
     )
 
 
-def _trainer(
-    model: PerturbationModel,
-    config: TrainConfig,
-    folder: RunFolder,
-    callbacks: list[Callback],
-    logger: Any,
-    progress: bool | None,
-) -> Trainer:
-    epochs = model.epochs or config.max_epochs
-    return Trainer(
-        accelerator=config.accelerator,
-        devices=1,
-        precision=config.precision,
-        max_epochs=epochs,
-        min_epochs=min(config.min_epochs, epochs),
-        callbacks=callbacks,
-        plugins=[PlainCheckpointIO()],
-        logger=logger if logger is not None else False,
-        log_every_n_steps=1,
-        enable_progress_bar=watched() if progress is None else progress,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        deterministic=True,
-        default_root_dir=str(folder.path),
-    )
+def _alone(folder: RunFolder) -> AbstractContextManager[Any]:
+    """The folder's lock; of several processes of one training the first holds it for all."""
+    return folder.alone() if rank_zero_only.rank == 0 else nullcontext()
 
 
-def _finish(folder: RunFolder, trainer: Trainer, own: _Callbacks) -> FitResult:
-    history = pd.DataFrame(own.history.rows).astype({"epoch": "int64"})
+def _open(folder: RunFolder, training: dict[str, Any], resume: bool | None) -> dict[str, Any] | None:
+    """Make the folder this training's own; what it says when the training is finished."""
+    if rank_zero_only.rank == 0:
+        folder.open(training, resume)
+    return folder.result() if folder.holds(training) else None
+
+
+def _finish(folder: RunFolder, trainer: Trainer, own: Callbacks, placement: Placement) -> FitResult:
+    # Where the strategy starts other processes, what this one's callbacks would know is in the checkpoint alone.
+    rows = own.history.rows or folder.rows()
+    history = pd.DataFrame(rows).astype({"epoch": "int64"})
     stopped = "early_stopping" if len(history) < trainer.max_epochs else "max_epochs"
     best = Path(own.best.best_model_path)
-    folder.finish(history, best, stopped)
-    return FitResult(best, folder.last, history, stopped, resumed_from=own.history.resumed_from)
+    if trainer.is_global_zero:
+        folder.finish(history, best, stopped=stopped, memory=placement.reason)
+    return FitResult(best, folder.last, history, stopped, own.history.resumed_from, placement.reason)
+
+
+def _finished(folder: RunFolder, said: Mapping[str, str]) -> FitResult:
+    best, history = Path(said["best_checkpoint"]), folder.history()
+    return FitResult(best, folder.last, history, said["stopped"], memory=said.get("memory", ""))
 
 
 def _identity(
-    data: CuratedData, split: pd.Series, config: TrainConfig, provenance: Mapping[str, str]
+    seen: Mapping[str, str], split: pd.Series, config: TrainConfig, provenance: Mapping[str, str]
 ) -> dict[str, Any]:
     """Plain values that differ when the training would: for the decision to resume."""
     labels = split.fillna("").astype(str)
-    columns = data.obs[[data.info.keys.perturbation, *data.info.keys.covariates]].astype(str)
     return {
-        "config": config.to_dict(),
+        "config": {name: value for name, value in config.to_dict().items() if name not in SAME_RESULT},
         "version": version("perturbench-lamin"),
         "provenance": dict(provenance),
-        "split": _digest([*labels.index.astype(str), *labels]),
-        "genes": _digest(data.genes),
-        "cells": _digest([*data.obs.index.astype(str), *columns.to_numpy().ravel()]),
-        "expression": [*data.X.shape, int(data.X.nnz), float(np.sum(data.X.data, dtype=np.float64))],
+        "split": digest([*labels.index.astype(str), *labels]),
+        "curated": dict(seen),
     }
 
 
-def _digest(words: Sequence[str]) -> str:
-    return hashlib.sha256(json.dumps(list(words)).encode()).hexdigest()
+def _advice(config: TrainConfig) -> str:
+    steps = [f"batch_size ({config.batch_size:,})"]
+    if config.precision == "32-true":
+        steps.append("the precision (16-mixed or bf16-mixed)")
+    if config.prefetch != 0:
+        steps.append("prefetch (0)")
+    return f"Lower {', '.join(steps)}" + ("." if config.memory == "disk" else ', or set memory to "disk".')
+
+
+def _say(sentence: str, shown: bool) -> None:
+    logging.getLogger(__name__).info(sentence)
+    if shown and rank_zero_only.rank == 0:
+        print(sentence, file=sys.stderr)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from perturbench_lamin.errors import InputError
+from perturbench_lamin.chain.lock import only_one
+from perturbench_lamin.errors import InputError, some
 from perturbench_lamin.files import atomic_path, write_text
 from perturbench_lamin.training.checkpoint_io import PlainCheckpointIO
 
 BEST, LAST, TRAINING, RESULT, HISTORY = "best.ckpt", "last.ckpt", "training.json", "result.json", "history.csv"
+LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -32,24 +35,55 @@ class RunFolder:
         """The checkpoint of the latest epoch."""
         return self.path / LAST
 
-    def open(self, training: Mapping[str, Any]) -> None:
+    def alone(self) -> AbstractContextManager[int]:
+        """Keep other processes from training in this folder, as long as the context lasts.
+
+        Raises:
+            InputError: another one does, or the path is not a folder.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError("Not a folder", where=self.path, fix="Name another out_dir.")
+        return only_one(self.path, "training", LOCK, InputError)
+
+    def open(self, training: Mapping[str, Any], resume: bool | None = None) -> None:
         """Make the folder this training's own.
 
         Args:
             training: plain values that say which training it is.
+            resume: True where the folder must hold this very training; False to start anew even so; None to do
+                what fits.
+
+        Raises:
+            InputError: the folder must hold this training and does not; the message says what differs.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise InputError("Not a folder", where=self.path, fix="Name another out_dir.")
         for name in (LAST, BEST):  # what a kill left of a write: as large as a checkpoint
             for part in self.path.glob(f".{name}.*.part*"):
                 part.unlink()
-        text = json.dumps(training, indent=1, sort_keys=True) + "\n"
-        mark = self.path / TRAINING
-        if mark.exists() and mark.read_text(encoding="utf-8") == text:
+        if resume:
+            self._require(training)
+        if self.holds(training) and resume is not False:
             return
         for name in (TRAINING, RESULT, LAST, BEST, HISTORY):
             (self.path / name).unlink(missing_ok=True)
-        write_text(mark, text)
+        write_text(self.path / TRAINING, _text(training))
+
+    def holds(self, training: Mapping[str, Any]) -> bool:
+        """Whether the folder's files are of this training."""
+        mark = self.path / TRAINING
+        return mark.exists() and mark.read_text(encoding="utf-8") == _text(training)
+
+    def _require(self, training: Mapping[str, Any]) -> None:
+        mark = self.path / TRAINING
+        if not mark.exists():
+            raise InputError("There is no training to resume", where=self.path, fix="Train without resume.")
+        held = json.loads(mark.read_text(encoding="utf-8"))
+        other = sorted(_differences(held, json.loads(_text(training))))
+        if other:
+            raise InputError(
+                f"The training in the folder is another one: {some(other)} differ",
+                where=mark,
+                fix="Resume with what it was started with, or use another folder.",
+            )
 
     def resumable(self) -> Path | None:
         """The checkpoint to resume from.
@@ -76,16 +110,35 @@ class RunFolder:
         there = self.last.exists() and Path(result["best_checkpoint"]).exists()
         return result if there else None
 
-    def finish(self, history: pd.DataFrame, best_checkpoint: Path, stopped: str) -> None:
-        """Write the history, then the result: the training is finished."""
+    def finish(self, history: pd.DataFrame, best_checkpoint: Path, **words: str) -> None:
+        """Write the history, then the result with further words about it: the training is finished."""
         # Relative where it can be, so that the folder can be moved.
         inside = best_checkpoint.is_relative_to(self.path)
         best = best_checkpoint.relative_to(self.path) if inside else best_checkpoint
-        result = {"best_checkpoint": str(best), "stopped": stopped}
+        result = {"best_checkpoint": str(best), **words}
         with atomic_path(self.path / HISTORY) as temporary:
             history.to_csv(temporary, index=False)
         write_text(self.path / RESULT, json.dumps(result, indent=1, sort_keys=True) + "\n")
 
+    def rows(self) -> list[dict[str, float]]:
+        """The history's rows as the last checkpoint has them."""
+        callbacks = PlainCheckpointIO().load_checkpoint(self.last)["callbacks"]
+        rows: list[dict[str, float]] = callbacks["MetricHistory"]["rows"]
+        return rows
+
     def history(self) -> pd.DataFrame:
         """The finished training's history."""
         return pd.read_csv(self.path / HISTORY, float_precision="round_trip")
+
+
+def _text(training: Mapping[str, Any]) -> str:
+    return json.dumps(training, indent=1, sort_keys=True) + "\n"
+
+
+def _differences(held: Any, given: Any, name: str = "") -> Iterator[str]:
+    """Names of the entries in which two trainings differ, such as ``config.seed``."""
+    if isinstance(held, dict) and isinstance(given, dict):
+        for key in held.keys() | given.keys():
+            yield from _differences(held.get(key), given.get(key), f"{name}.{key}" if name else key)
+    elif held != given:
+        yield name

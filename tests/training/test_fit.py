@@ -69,7 +69,7 @@ class Interrupt(Callback):
 def test_what_a_fit_leaves(whole):
     folder = whole.best_checkpoint.parent
     names = {path.name for path in folder.iterdir()}
-    assert names == {"best.ckpt", "last.ckpt", "history.csv", "training.json", "result.json"}
+    assert names == {"best.ckpt", "last.ckpt", "history.csv", "training.json", "result.json", ".lock"}
     assert whole.stopped == "max_epochs"
     assert whole.resumed_from == 0
     assert whole.history["epoch"].tolist() == list(range(6))
@@ -130,7 +130,7 @@ def test_a_killed_training_resumes_to_the_same_weights(curated_path, whole, tmp_
     (tmp_path / "run/.last.ckpt.abc.part.ckpt").write_bytes(b"half")  # a kill in the middle of a write
     resumed = fit(curated_path, SPLIT, CONFIG, tmp_path / "run")
     assert resumed.resumed_from == 2
-    assert not list((tmp_path / "run").glob(".*"))
+    assert [path.name for path in (tmp_path / "run").glob(".*")] == [".lock"]
     assert_same_weights(resumed.last_checkpoint, whole.last_checkpoint)
     assert_same_weights(resumed.best_checkpoint, whole.best_checkpoint)
 

@@ -1,0 +1,31 @@
+"""The distinct inputs of a batch: a network whose input is a condition or a state sees few."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def distinct_inputs(codes: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """The distinct rows of codes side by side, and which of them each cell has.
+
+    Args:
+        codes: pairs of ids (cells, int64) and what they encode (cells × width); equal ids encode the same. An id
+            of -1 stands for anything that training lacks: the rows themselves are then compared.
+
+    Returns:
+        The distinct rows (rows × total width), and each cell's place among them (cells).
+    """
+    rows = torch.cat([values for _, values in codes], dim=1)
+    ids = torch.stack([numbers for numbers, _ in codes])
+    if bool((ids < 0).any()):
+        return torch.unique(rows, dim=0, return_inverse=True)
+    pairs = ids[0]
+    for more in ids[1:]:
+        pairs = pairs * (more.max() + 1) + more
+    distinct, place = torch.unique(pairs, return_inverse=True)
+    first = torch.full_like(distinct, len(pairs))
+    first.scatter_reduce_(0, place, torch.arange(len(pairs), device=pairs.device), "amin")
+    return rows[first], place

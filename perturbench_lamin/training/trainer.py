@@ -1,0 +1,88 @@
+"""The Lightning trainer of a training, and the callbacks that every training has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightning import Callback, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from perturbench_lamin.models.base import PerturbationModel
+from perturbench_lamin.training.callbacks import (
+    EpochSeed,
+    FiniteLoss,
+    LastCheckpoint,
+    MetricHistory,
+    PatientStopping,
+)
+from perturbench_lamin.training.checkpoint_io import PlainCheckpointIO
+from perturbench_lamin.training.config import TrainConfig
+from perturbench_lamin.training.run_folder import BEST, RunFolder
+
+CheckpointFactory = Callable[..., ModelCheckpoint]
+
+
+@dataclass
+class Callbacks:
+    """The callbacks of every training."""
+
+    seed: EpochSeed
+    finite: FiniteLoss
+    history: MetricHistory
+    stopping: PatientStopping
+    best: ModelCheckpoint
+    last: LastCheckpoint
+
+    @classmethod
+    def make(cls, config: TrainConfig, folder: RunFolder, factory: CheckpointFactory) -> Callbacks:
+        """The callbacks of one training; ``factory`` makes the one that keeps the best checkpoint."""
+        best = factory(
+            dirpath=str(folder.path), monitor="val_loss", mode="min", save_top_k=1, enable_version_counter=False
+        )
+        if best.filename is None:
+            best.filename = Path(BEST).stem
+        return cls(
+            EpochSeed(config.seed),
+            FiniteLoss(folder.path),
+            MetricHistory(),
+            PatientStopping(config.patience),
+            best,
+            LastCheckpoint(folder.last),
+        )
+
+    def ordered(self) -> list[Callback]:
+        """In the order in which they must be called."""
+        return [self.seed, self.finite, self.history, self.stopping, self.best, self.last]
+
+
+def trainer_of(
+    model: PerturbationModel,
+    config: TrainConfig,
+    folder: RunFolder,
+    callbacks: list[Callback],
+    logger: Any,
+    progress: bool,
+) -> Trainer:
+    """The Lightning trainer of one training."""
+    epochs = model.epochs or config.max_epochs
+    several = {"devices": config.devices, "num_nodes": config.num_nodes, "strategy": config.strategy}
+    return Trainer(
+        accelerator=config.accelerator,
+        **(several if model.epochs is None else {"devices": 1}),
+        use_distributed_sampler=False,  # each process takes its own part of every batch
+        precision=config.precision,
+        max_epochs=epochs,
+        min_epochs=min(config.min_epochs, epochs),
+        callbacks=callbacks,
+        plugins=[PlainCheckpointIO()],
+        logger=logger if logger is not None else False,
+        log_every_n_steps=1,
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        deterministic=True,
+        default_root_dir=str(folder.path),
+    )

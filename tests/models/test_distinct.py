@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from model_tools import fresh, module
+from tiny_curated import Tiny, random_split
+
+from perturbench_lamin.loading.batches import BatchLoader, ControlMatched
+from perturbench_lamin.loading.grouped import Grouped
+from perturbench_lamin.models.distinct import distinct_inputs
+
+DATA = Tiny(treatments=("none", "drug")).data()
+SPLIT = random_split(DATA, held_out=("G0+G1",))
+
+
+@settings(max_examples=40, deadline=None)
+@given(cells=st.integers(1, 50), parts=st.integers(1, 3), unseen=st.booleans(), seed=st.integers(0, 99))
+def test_distinct_rows_are_all_rows_once(cells, parts, unseen, seed):
+    rng = np.random.default_rng(seed)
+    ids = torch.from_numpy(rng.integers(0, 4, (parts, cells)))
+    tables = [torch.from_numpy(rng.random((4, 2 + part))) for part in range(parts)]
+    codes = [(numbers, table[numbers]) for numbers, table in zip(ids, tables, strict=True)]
+    if unseen:
+        codes = [(torch.where(numbers == 3, -1, numbers), rows) for numbers, rows in codes]
+    rows = torch.cat([rows for _, rows in codes], dim=1)
+    distinct, place = distinct_inputs(codes)
+    assert torch.equal(distinct[place], rows)
+    assert len(distinct) == len(np.unique(rows.numpy(), axis=0))
+
+
+CASES = [
+    {},
+    {"use_covariates": False},
+    {"use_perturbations": False},
+    {"softplus_output": False, "n_layers": 3},
+]
+
+
+@pytest.mark.parametrize("values", CASES)
+@pytest.mark.parametrize("where", ["train", "val"])
+@pytest.mark.parametrize("batch_size", [1, 7, 1000])
+def test_grouped_batches_have_the_loss_and_the_gradient_of_cell_by_cell(values, where, batch_size):
+    data = module(DATA, SPLIT, "decoder_only", batch_size=batch_size)
+    model, _ = fresh("decoder_only", DATA, {"encoder_width": 16, "n_layers": 1, **values})
+    plain = copy.deepcopy(model).double()
+    data = getattr(data, where)
+    options = {"batch_size": batch_size, "seed": 1, "shuffle": True}
+    for grouped, batch in zip(BatchLoader(Grouped(data), **options), BatchLoader(ControlMatched(data), **options)):  # noqa: B905 (a part is enough)
+        assert len(grouped) == len(batch)
+        inputs = [batch.perturbations] * plain.settings.use_perturbations
+        inputs += [batch.covariates] * plain.settings.use_covariates
+        decoded = plain.decoder(torch.cat(inputs, 1).double())
+        predicted = torch.nn.functional.softplus(decoded) if plain.settings.softplus_output else decoded
+        expected = ((predicted - batch.target.double()) ** 2).mean()
+        for each in (model, plain):
+            each.zero_grad()
+        expected.backward()
+        loss = model.loss(grouped)
+        loss.backward()
+        torch.testing.assert_close(loss.double(), expected, rtol=1e-5, atol=0)
+        torch.testing.assert_close(model.loss(batch).double(), expected, rtol=1e-5, atol=0)
+        for quick, slow in zip(model.parameters(), plain.parameters(), strict=True):
+            torch.testing.assert_close(quick.grad.double(), slow.grad, rtol=1e-3, atol=1e-6)
+
+
+def test_conditions_that_training_lacks_are_told_apart():
+    """Their ids are all -1; their tokens differ."""
+    held_out = ("G0+G1", "G0+G2")
+    split = random_split(DATA, held_out=held_out)
+    data = module(DATA, split.replace({"test": "val"}), "decoder_only").val
+    batch = next(iter(BatchLoader(Grouped(data), batch_size=1000, seed=0, shuffle=False)))
+    assert (batch.condition_ids == -1).sum() == 2 * len(data.states)
+    pairs = torch.cat([batch.perturbations, batch.covariates], 1)
+    assert len(torch.unique(pairs, dim=0)) == len(pairs) == len(batch.counts)
+    model, _ = fresh("decoder_only", DATA, {"encoder_width": 8, "n_layers": 1})
+    model.eval()
+    matched = next(iter(BatchLoader(ControlMatched(data), batch_size=1000, seed=0, shuffle=False)))
+    torch.testing.assert_close(model.loss(batch), model.loss(matched))
