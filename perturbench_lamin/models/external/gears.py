@@ -117,7 +117,7 @@ class Gears(PerturbationModel):
         """Control plus the network's change of each gene."""
         if self.training:
             return self._run(batch.controls, batch.perturbations)
-        parts = zip(batch.controls.split(PREDICTED_CELLS), batch.perturbations.split(PREDICTED_CELLS), strict=True)
+        parts = zip(*(torch.split(one, PREDICTED_CELLS) for one in (batch.controls, batch.perturbations)), strict=True)
         return torch.cat([self._run(*part) for part in parts])
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -19,4 +19,6 @@ def training_cells(trainer: Any) -> Iterator[Batch]:
             :class:`~perturbench_lamin.loading.datamodule.PerturbationData`.
     """
     cells = sampling("disentanglement", trainer.datamodule.train)
-    yield from BatchLoader(cells, batch_size=BLOCK_CELLS, seed=0, shuffle=False)
+    for batch in BatchLoader(cells, batch_size=BLOCK_CELLS, seed=0, shuffle=False):
+        assert isinstance(batch, Batch), "disentanglement gives cells one by one"
+        yield batch
