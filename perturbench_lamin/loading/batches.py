@@ -27,6 +27,8 @@ class Batch:
         condition_ids: ids in the vocabulary, -1 where training lacks the condition (cells, int64).
         state_ids: ids in the vocabulary, -1 where training lacks the state (cells, int64).
         expression: the observed cells to predict (cells × genes, float32); None in counterfactual batches.
+        embeddings: of the same cells as ``controls``, in the same order (cells × width, float32); None unless the
+            data were read with an embedding.
     """
 
     controls: Tensor
@@ -35,6 +37,7 @@ class Batch:
     condition_ids: Tensor
     state_ids: Tensor
     expression: Tensor | None = None
+    embeddings: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.controls)
@@ -89,7 +92,7 @@ class ControlMatched:
         drawn = self.data.controls.draw(self.data.state[cells], rng)
         controls = _gather(self.data, drawn, self.buffers)
         expression = _gather(self.data, self.data.rows[cells], self.buffers)
-        return _batch(self.data, cells, controls, expression)
+        return _batch(self.data, cells, controls, expression, self.data.embedded(drawn))
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ class Disentanglement:
     def batch(self, cells: np.ndarray, rng: np.random.Generator) -> Batch:
         """The batch of these cells; nothing is drawn."""
         expression = _gather(self.data, self.data.rows[cells], self.buffers)
-        return _batch(self.data, cells, expression, expression)
+        return _batch(self.data, cells, expression, expression, self.data.embedded(self.data.rows[cells]))
 
 
 Sampling = ControlMatched | Disentanglement
@@ -176,7 +179,9 @@ def _gather(data: SplitData, rows: np.ndarray, buffers: Buffers) -> Tensor:
     return torch.from_numpy(gather_rows(data.X, rows, buffers=buffers))
 
 
-def _batch(data: SplitData, cells: np.ndarray, controls: Tensor, expression: Tensor) -> Batch:
+def _batch(
+    data: SplitData, cells: np.ndarray, controls: Tensor, expression: Tensor, embeddings: Tensor | None
+) -> Batch:
     condition, state = data.condition[cells], data.state[cells]
     return Batch(
         controls=controls,
@@ -185,4 +190,5 @@ def _batch(data: SplitData, cells: np.ndarray, controls: Tensor, expression: Ten
         condition_ids=torch.from_numpy(data.condition_ids[condition]),
         state_ids=torch.from_numpy(data.state_ids[state]),
         expression=expression,
+        embeddings=embeddings,
     )

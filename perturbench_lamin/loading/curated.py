@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from scipy import sparse
 
 from perturbench_lamin.conditions import require_obs
 from perturbench_lamin.contracts import UNS_KEY, CuratedInfo
-from perturbench_lamin.errors import InputError, some
+from perturbench_lamin.errors import InputError, nearest, some
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class CuratedData:
         genes: the names of the columns of ``X``.
         info: the file's words about itself.
         source: where it came from, for error messages.
+        embedding: an obsm matrix (cells × width, float32), where one was asked for.
+        embedding_name: its key in obsm.
     """
 
     X: sparse.csr_matrix
@@ -34,13 +37,25 @@ class CuratedData:
     genes: tuple[str, ...]
     info: CuratedInfo
     source: str = "data"
+    embedding: np.ndarray | None = None
+    embedding_name: str = ""
+
+    @property
+    def embedding_widths(self) -> dict[str, int]:
+        """The embedding's name and width; empty without one."""
+        return {} if self.embedding is None else {self.embedding_name: self.embedding.shape[1]}
 
 
-def read_curated(path: str | Path) -> CuratedData:
+def read_curated(path: str | Path, *, embedding: str = "") -> CuratedData:
     """Read a curated h5ad file.
 
+    Args:
+        path: the file.
+        embedding: a key of obsm to read too; none by default.
+
     Raises:
-        InputError: there is no such file, it is not a curated h5ad file, or its expression is not finite.
+        InputError: there is no such file, it is not a curated h5ad file, its expression is not finite, or it lacks
+            the embedding.
     """
     path = Path(path)
     if not path.is_file():
@@ -53,7 +68,33 @@ def read_curated(path: str | Path) -> CuratedData:
             raise InputError(f"No {some(missing)} in the file", where=path, fix="Write it with anndata.")
         uns = {UNS_KEY: _read(file[f"uns/{UNS_KEY}"])} if f"uns/{UNS_KEY}" in file else {}
         info = CuratedInfo.from_uns(uns, where=path)
-        return curated(_read(file["X"]), _read(file["obs"]), _read(file["var"]).index, info, source=str(path))
+        data = curated(_read(file["X"]), _read(file["obs"]), _read(file["var"]).index, info, source=str(path))
+        return with_embedding(data, embedding, file.get("obsm", {})) if embedding else data
+
+
+def with_embedding(data: CuratedData, name: str, obsm: Mapping[str, Any]) -> CuratedData:
+    """The data with an embedding of its cells.
+
+    Args:
+        data: a curated file.
+        name: a key of ``obsm``.
+        obsm: matrices or groups of a file, a row for each cell.
+
+    Raises:
+        InputError: there is no such key, or its rows are not the cells, finite numbers each.
+    """
+    if name not in obsm:
+        raise InputError(f"No embedding {name!r}", where=f"{data.source}, obsm", fix=nearest(name, list(obsm)))
+    raw = obsm[name]
+    values = np.asarray(_read(raw) if isinstance(raw, h5py.Group | h5py.Dataset) else raw)
+    good = values.ndim == 2 and len(values) == len(data.obs) and values.dtype.kind in "fiu"
+    if not good or not np.isfinite(values).all():
+        raise InputError(
+            f"The embedding {name!r} is not a matrix of finite numbers with a row for each cell",
+            where=f"{data.source}, obsm",
+            fix="Make it again for these cells.",
+        )
+    return replace(data, embedding=np.ascontiguousarray(values, dtype=np.float32), embedding_name=name)
 
 
 def curated(X: Any, obs: pd.DataFrame, genes: Any, info: CuratedInfo, *, source: str = "data") -> CuratedData:

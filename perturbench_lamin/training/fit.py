@@ -89,9 +89,10 @@ def fit(
         InputError: file, split and configuration do not fit each other.
         DivergenceError: a loss is NaN or infinite; checkpoints of earlier epochs stay.
     """
-    hyperparameters(config.model, config.hyperparameters)  # a misspelling shows before the data are read
+    parsed = hyperparameters(config.model, config.hyperparameters)  # a misspelling shows before the data are read
     words = {str(name): str(value) for name, value in (provenance or {}).items()}
-    folder, data = RunFolder(Path(out_dir).absolute()), read_curated(curated_path)
+    folder = RunFolder(Path(out_dir).absolute())
+    data = read_curated(curated_path, embedding=getattr(parsed, "embedding", ""))
     batches = _batches(data, split, config)
     folder.open(_identity(data, split, config, words))
     if finished := folder.result():
@@ -190,7 +191,8 @@ def _identity(
     """Plain values that differ when the training would: for the decision to resume."""
     labels = split.fillna("").astype(str)
     columns = data.obs[[data.info.keys.perturbation, *data.info.keys.covariates]].astype(str)
-    return {
+    embedding = {} if data.embedding is None else {"embedding": hashlib.sha256(data.embedding).hexdigest()}
+    return embedding | {
         "config": config.to_dict(),
         "version": version("perturbench-lamin"),
         "provenance": dict(provenance),
