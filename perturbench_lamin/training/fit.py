@@ -191,7 +191,7 @@ def _identity(
     """Plain values that differ when the training would: for the decision to resume."""
     labels = split.fillna("").astype(str)
     columns = data.obs[[data.info.keys.perturbation, *data.info.keys.covariates]].astype(str)
-    embedding = {} if data.embedding is None else {"embedding": hashlib.sha256(data.embedding).hexdigest()}
+    embedding = {} if data.embedding is None else {"embedding": hashlib.sha256(data.embedding.tobytes()).hexdigest()}
     return embedding | {
         "config": config.to_dict(),
         "version": version("perturbench-lamin"),
