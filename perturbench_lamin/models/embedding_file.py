@@ -73,7 +73,7 @@ def read_embedding(path: str | Path) -> Embedding:
         raise InputError("No such embedding", where=path, fix="Give the path of an npz or h5ad file.")
     try:
         names, values = _read_h5ad(path) if path.suffix == ".h5ad" else _read_npz(path)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, TypeError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"Not an embedding: {error}", where=path, fix="It needs names and values.") from error
     return Embedding(tuple(str(name) for name in names), np.asarray(values, dtype=np.float64), str(path))
 

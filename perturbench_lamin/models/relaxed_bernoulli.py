@@ -17,8 +17,7 @@ def sample_mask(logits: Tensor) -> Tensor:
     """
     uniform = torch.rand_like(logits).clamp(1e-6, 1 - 1e-6)
     soft = torch.sigmoid((logits + uniform.log() - (1 - uniform).log()) / TEMPERATURE)
-    hard = (soft > 0.5).to(soft)
-    return hard + soft - soft.detach()
+    return (soft > 0.5).to(soft) + (soft - soft.detach())  # the difference is exactly 0
 
 
 def log_probability(mask: Tensor, logits: Tensor) -> Tensor:
