@@ -9,9 +9,7 @@ import pandas as pd
 
 from perturbench_lamin.conditions import ObsKeys
 from perturbench_lamin.evaluation.observed import Observed
-
-COMPONENTS = 10
-RIDGE = 0.1
+from perturbench_lamin.models.embedding_regression import principal_scores, regress
 
 
 def token_changes(
@@ -22,7 +20,8 @@ def token_changes(
     Y (genes × training singles) holds changes from control; G (genes × K) the gene scores of the first K = 10
     principal components of the training pseudobulks; P the rows of G at the perturbed genes; b the row means of Y;
     W = (GᵀG + λI)⁻¹ Gᵀ(Y − b) P (PᵀP + λI)⁻¹ with λ = 0.1. A change is G W p. All covariate states are fitted
-    together, each single's change being from its own state's control.
+    together, each single's change being from its own state's control. The algebra is
+    :mod:`~perturbench_lamin.models.embedding_regression`'s.
 
     Args:
         training: the training cells' means.
@@ -37,12 +36,8 @@ def token_changes(
     changes, columns = _singles(training, genes, keys)
     if len(columns) < 2:
         return None
-    scores = _gene_scores(training)
-    base = changes.mean(axis=1)
-    perturbed = scores[columns]
-    ridge = RIDGE * np.eye(scores.shape[1])
-    left = np.linalg.solve(scores.T @ scores + ridge, scores.T @ (changes - base[:, None]) @ perturbed)
-    weights = np.linalg.solve(perturbed.T @ perturbed + ridge, left.T).T
+    scores = principal_scores(training.moments.means.T)
+    base, weights = regress(changes, scores, scores[columns])
     places = dict(zip(tokens, genes.get_indexer(pd.Index(tokens)), strict=True))
     return base, {token: scores @ (weights @ scores[place]) for token, place in places.items() if place >= 0}
 
@@ -59,12 +54,3 @@ def _singles(training: Observed, genes: pd.Index, keys: ObsKeys) -> tuple[np.nda
             rows += [singles[name] - controls[state] for name, place in zip(names, places, strict=True) if place >= 0]
             columns += [int(place) for place in places if place >= 0]
     return np.array(rows).T.reshape(len(genes), -1), columns
-
-
-def _gene_scores(training: Observed) -> np.ndarray:
-    """Scores of genes in the PCA of pseudobulks: genes are the observations, conditions the variables."""
-    bulks = training.moments.means.T
-    left, sizes, _ = np.linalg.svd(bulks - bulks.mean(axis=0), full_matrices=False)
-    largest = np.abs(left).argmax(axis=0)
-    signed = left * np.sign(left[largest, np.arange(left.shape[1])])
-    return (signed * sizes)[:, :COMPONENTS]

@@ -35,6 +35,8 @@ class Batch:
         expression: the observed cells to predict (cells × genes, float32); None in counterfactual batches.
         weight: what its mean counts beside other processes', see
             :class:`~perturbench_lamin.loading.shares.Share`.
+        embeddings: of the same cells as ``controls``, in the same order (cells × width, float32); None unless the
+            data were read with an embedding.
     """
 
     controls: Tensor
@@ -44,6 +46,7 @@ class Batch:
     state_ids: Tensor
     expression: Tensor | None = None
     weight: float = 1.0
+    embeddings: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.controls)
@@ -89,7 +92,7 @@ class ControlMatched:
         drawn = self.data.controls.draw(self.data.state[cells], rng)[part]
         controls = dense_rows(self.data.X, drawn, self.buffers)
         expression = dense_rows(self.data.X, self.data.rows[cells[part]], self.buffers)
-        return _batch(self.data, cells[part], controls, expression)
+        return _batch(self.data, cells[part], controls, expression, self.data.embedded(drawn))
 
 
 @dataclass(frozen=True)
@@ -105,8 +108,9 @@ class Disentanglement:
 
     def batch(self, cells: np.ndarray, rng: np.random.Generator, part: slice = WHOLE) -> Batch:
         """The batch of ``part`` of these cells; nothing is drawn."""
-        expression = dense_rows(self.data.X, self.data.rows[cells[part]], self.buffers)
-        return _batch(self.data, cells[part], expression, expression)
+        rows = self.data.rows[cells[part]]
+        expression = dense_rows(self.data.X, rows, self.buffers)
+        return _batch(self.data, cells[part], expression, expression, self.data.embedded(rows))
 
 
 Sampling = ControlMatched | Disentanglement | Grouped
@@ -190,7 +194,9 @@ class BatchLoader:
         return batch if weight == 1 else replace(batch, weight=weight)
 
 
-def _batch(data: SplitData, cells: np.ndarray, controls: Tensor, expression: Tensor) -> Batch:
+def _batch(
+    data: SplitData, cells: np.ndarray, controls: Tensor, expression: Tensor, embeddings: Tensor | None
+) -> Batch:
     codes, place = data.codes, torch.from_numpy(cells).to(controls.device)
     condition, state = codes.condition[place], codes.state[place]
     return Batch(
@@ -200,4 +206,5 @@ def _batch(data: SplitData, cells: np.ndarray, controls: Tensor, expression: Ten
         condition_ids=codes.condition_ids[condition],
         state_ids=codes.state_ids[state],
         expression=expression,
+        embeddings=embeddings,
     )

@@ -102,4 +102,5 @@ class Counterfactuals:
             covariates=torch.from_numpy(data.covariates[[group.state_place]]).repeat(n, 1),
             condition_ids=torch.full((n,), int(data.condition_ids[group.condition_place])),
             state_ids=torch.full((n,), int(data.state_ids[group.state_place])),
+            embeddings=data.embedded(rows),
         )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ class CuratedData:
         genes: the names of the columns of ``X``.
         info: the file's words about itself.
         source: where it came from, for error messages.
+        embedding: an obsm matrix (cells × width, float32), where one was asked for.
+        embedding_name: its key in obsm.
     """
 
     X: Any
@@ -37,18 +39,27 @@ class CuratedData:
     genes: tuple[str, ...]
     info: CuratedInfo
     source: str = "data"
+    embedding: np.ndarray | None = None
+    embedding_name: str = ""
+
+    @property
+    def embedding_widths(self) -> dict[str, int]:
+        """The embedding's name and width; empty without one."""
+        return {} if self.embedding is None else {self.embedding_name: self.embedding.shape[1]}
 
 
-def read_curated(path: str | Path, *, memory: str = "memory") -> CuratedData:
+def read_curated(path: str | Path, *, memory: str = "memory", embedding: str = "") -> CuratedData:
     """Read a curated h5ad file.
 
     Args:
         path: the file.
         memory: where its expression goes: ``memory``; ``disk`` to unpack it into files without names where TMPDIR
             points; ``none`` to leave it out (all rows are then empty).
+        embedding: a key of obsm to read too; none by default.
 
     Raises:
-        InputError: there is no such file, it is not a curated h5ad file, or its expression is not finite.
+        InputError: there is no such file, it is not a curated h5ad file, its expression is not finite, or it lacks
+            the embedding.
     """
     if memory not in READERS:
         raise InputError(f"No way to read {memory!r}", where="memory", fix=nearest(memory, READERS))
@@ -65,7 +76,33 @@ def read_curated(path: str | Path, *, memory: str = "memory") -> CuratedData:
         info = CuratedInfo.from_uns(uns, where=path)
         obs, genes = _read(file["obs"]), _read(file["var"]).index
         X = READERS[memory](path, file["X"], (len(obs), len(genes)))
-        return curated(X, obs, genes, info, source=str(path))
+        data = curated(X, obs, genes, info, source=str(path))
+        return with_embedding(data, embedding, file.get("obsm", {})) if embedding else data
+
+
+def with_embedding(data: CuratedData, name: str, obsm: Mapping[str, Any]) -> CuratedData:
+    """The data with an embedding of its cells.
+
+    Args:
+        data: a curated file.
+        name: a key of ``obsm``.
+        obsm: matrices or groups of a file, a row for each cell.
+
+    Raises:
+        InputError: there is no such key, or its rows are not the cells, finite numbers each.
+    """
+    if name not in obsm:
+        raise InputError(f"No embedding {name!r}", where=f"{data.source}, obsm", fix=nearest(name, list(obsm)))
+    raw = obsm[name]
+    values = np.asarray(_read(raw) if isinstance(raw, h5py.Group | h5py.Dataset) else raw)
+    good = values.ndim == 2 and len(values) == len(data.obs) and values.dtype.kind in "fiu"
+    if not good or not np.isfinite(values).all():
+        raise InputError(
+            f"The embedding {name!r} is not a matrix of finite numbers with a row for each cell",
+            where=f"{data.source}, obsm",
+            fix="Make it again for these cells.",
+        )
+    return replace(data, embedding=np.ascontiguousarray(values, dtype=np.float32), embedding_name=name)
 
 
 def curated(X: Any, obs: pd.DataFrame, genes: Any, info: CuratedInfo, *, source: str = "data") -> CuratedData:

@@ -47,7 +47,9 @@ class PerturbationData(LightningDataModule):
     ) -> None:
         super().__init__()
         labels = split_labels(split, data)
-        self.vocabulary = Vocabulary.from_cells(data.obs[labels == "train"], data.genes, data.info)
+        self.vocabulary = replace(
+            Vocabulary.from_cells(data.obs[labels == "train"], data.genes, data.info), embeddings=data.embedding_widths
+        )
         self.train = SplitData.build(data, labels, "train", self.vocabulary)
         self.val = SplitData.build(data, labels, "val", self.vocabulary)
         self.batch_size, self.seed = batch_size, seed

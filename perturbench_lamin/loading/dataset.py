@@ -71,6 +71,7 @@ class SplitData:
         condition_ids: each condition's id in the vocabulary, -1 where training lacks it (conditions).
         state_ids: each state's id in the vocabulary, -1 where training lacks that combination (states).
         controls: the split's control cells of each state.
+        embedding: an embedding of all cells of the file (cells × width, float32), shared like ``X``; or None.
     """
 
     name: str
@@ -86,6 +87,7 @@ class SplitData:
     condition_ids: np.ndarray
     state_ids: np.ndarray
     controls: ControlGroups
+    embedding: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -126,6 +128,7 @@ class SplitData:
             condition_ids=_ids(conditions, tuple(vocabulary.conditions)),
             state_ids=_ids(states, vocabulary.states),
             controls=_control_groups(rows, state, is_control, len(states)),
+            embedding=data.embedding,
         )
 
     def require_matched(self) -> None:
@@ -137,6 +140,15 @@ class SplitData:
         self.require_controls()
         if self.is_control.all():
             raise InputError("No perturbed cells", where=f"{self.name} cells", fix="Use a split with some.")
+
+    def embedded(self, rows: np.ndarray) -> Tensor | None:
+        """The embeddings of the given rows of ``X`` (rows × width), None where the data have none."""
+        return None if self.embedding is None else torch.from_numpy(self.embedding[rows])
+
+    def cells_with_token(self) -> np.ndarray:
+        """How many cells of the split carry each token of the vocabulary (tokens, int64)."""
+        counts = np.bincount(self.condition, minlength=len(self.conditions))
+        return counts @ self.perturbations.astype(np.int64)
 
     def require_controls(self) -> None:
         """Check that every state with perturbed cells has control cells in this split.

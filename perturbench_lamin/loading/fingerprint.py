@@ -32,7 +32,17 @@ def fingerprint(data: CuratedData) -> dict[str, str]:
 def table_fingerprint(data: CuratedData) -> dict[str, str]:
     """The part of :func:`fingerprint` that needs no expression."""
     columns = data.obs[[data.info.keys.perturbation, *data.info.keys.covariates]].astype(str)
-    return {"genes": digest(data.genes), "cells": digest([*data.obs.index.astype(str), *columns.to_numpy().ravel()])}
+    return {
+        "genes": digest(data.genes),
+        "cells": digest([*data.obs.index.astype(str), *columns.to_numpy().ravel()]),
+        **_embedding_fingerprint(data),
+    }
+
+
+def _embedding_fingerprint(data: CuratedData) -> dict[str, str]:
+    if data.embedding is None:
+        return {}
+    return {"embedding": f"{data.embedding_name} {hashlib.sha256(data.embedding.tobytes()).hexdigest()}"}
 
 
 def sample_rows(cells: int) -> list[np.ndarray]:

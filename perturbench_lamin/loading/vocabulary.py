@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ class Vocabulary:
         states: the covariate states, sorted; the id of a state is its place here.
         conditions: condition → tokens, sorted by condition (the control has none); ids likewise.
         control: the control condition.
+        embeddings: embedding → its width, where the data were read with one.
     """
 
     genes: tuple[str, ...]
@@ -38,6 +39,7 @@ class Vocabulary:
     states: tuple[State, ...]
     conditions: Mapping[str, tuple[str, ...]]
     control: str
+    embeddings: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def from_cells(cls, obs: pd.DataFrame, genes: Sequence[str], info: CuratedInfo) -> Vocabulary:
@@ -125,6 +127,7 @@ class Vocabulary:
             "states": [list(state) for state in self.states],
             "conditions": {condition: list(tokens) for condition, tokens in self.conditions.items()},
             "control": self.control,
+            "embeddings": dict(self.embeddings),
         }
 
     @classmethod
@@ -137,6 +140,7 @@ class Vocabulary:
             states=tuple(tuple(state) for state in plain["states"]),
             conditions={condition: tuple(tokens) for condition, tokens in plain["conditions"].items()},
             control=plain["control"],
+            embeddings=dict(plain.get("embeddings", {})),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any, ClassVar
@@ -22,8 +22,9 @@ CHECKPOINT_SCHEMA = "1"
 class PerturbationModel(LightningModule):
     """Predicts cells under a perturbation from control cells; one subclass a model.
 
-    A subclass defines :meth:`predict`; this class trains it on the mean squared error and says in the
-    checkpoint, in plain values, what is needed to rebuild the model and where its data came from.
+    A subclass defines :meth:`predict`, and :meth:`loss` where that is not the mean squared error of the
+    prediction. This class trains it, validates every model by the same :meth:`error`, and says in the checkpoint,
+    in plain values, what is needed to rebuild the model and where its data came from.
 
     Args:
         hyperparameters: of the subclass's ``hyperparameters_type``.
@@ -35,6 +36,8 @@ class PerturbationModel(LightningModule):
         train_sampling: how training batches are sampled.
         val_sampling: how validation batches are sampled: the same for all, so that ``val_loss`` compares.
         epochs: how many epochs a fit takes where that is fixed, else None.
+        loss_sums_genes: whether :meth:`loss` is a sum over genes; ``train_loss`` in the history is then divided by
+            their number, so that it stands in the units of ``val_loss``.
         provenance: what data it was trained on; strings.
         fingerprint: of these data, see :func:`~perturbench_lamin.loading.fingerprint.fingerprint`.
     """
@@ -44,6 +47,7 @@ class PerturbationModel(LightningModule):
     train_sampling: ClassVar[str] = "control_matched"
     val_sampling: ClassVar[str] = "control_matched"
     epochs: ClassVar[int | None] = None
+    loss_sums_genes: ClassVar[bool] = False
 
     def __init__(self, hyperparameters: Hyperparameters, vocabulary: Vocabulary) -> None:
         super().__init__()
@@ -67,28 +71,36 @@ class PerturbationModel(LightningModule):
         """The same as :meth:`predict`."""
         return self.predict(batch)
 
-    def loss(self, batch: Batch) -> Tensor:
+    def error(self, batch: Batch) -> Tensor:
         """The mean of (predicted − observed)² over all cells and genes of the batch; a scalar."""
         return torch.nn.functional.mse_loss(self.predict(batch), batch.target)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """What training lowers; a scalar. The :meth:`error` unless a subclass says otherwise."""
+        return self.error(batch)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         """The loss of one training batch."""
         loss = self.loss(batch)
-        self._log_mean("train_loss", loss, batch)
+        self.log_train_loss(loss, batch)
         return loss if batch.weight == 1 else loss * batch.weight
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of one validation batch."""
-        loss = self.loss(batch)
-        self._log_mean("val_loss", loss, batch)
-        return loss
+        """The error of the predictions of one validation batch, whatever the training lowers."""
+        error = self.error(batch)
+        self.log_mean("val_loss", error, batch)
+        return error
 
     def configure_optimizers(self) -> Any:
         """Adam, and a learning rate divided by 5 after 15 epochs without a better ``val_loss``."""
+        return self.adam(self.parameters())
+
+    def adam(self, parameters: Iterable[torch.nn.Parameter]) -> dict[str, Any]:
+        """An optimiser with the model's learning rate and weight decay, and its schedule."""
         settings = self.hyperparameters
         assert isinstance(settings, GradientHyperparameters)
         # Fused: one pass over the weights instead of a dozen, which on a CPU takes longer than a small gradient.
-        optimizer = torch.optim.Adam(self.parameters(), lr=settings.lr, weight_decay=settings.wd, fused=True)
+        optimizer = torch.optim.Adam(parameters, lr=settings.lr, weight_decay=settings.wd, fused=True)
         scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode="min", factor=0.2, patience=15)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "monitor": "val_loss"}}
 
@@ -99,10 +111,13 @@ class PerturbationModel(LightningModule):
         """
 
     def on_train_epoch_end(self) -> None:
-        """Step the learning rate's scheduler."""
-        scheduler: Any = self.lr_schedulers()
-        if scheduler is not None and "val_loss" in self.trainer.callback_metrics:
-            scheduler.step(self.trainer.callback_metrics["val_loss"])
+        """Step the schedule of every learning rate."""
+        found: Any = self.lr_schedulers()
+        metric = self.trainer.callback_metrics.get("val_loss")
+        if found is None or metric is None:
+            return
+        for scheduler in found if isinstance(found, list) else [found]:
+            scheduler.step(metric)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what rebuilds the model, in plain values."""
@@ -116,7 +131,13 @@ class PerturbationModel(LightningModule):
             "fingerprint": dict(self.fingerprint),
         }
 
-    def _log_mean(self, name: str, value: Tensor, batch: Batch) -> None:
+    def log_train_loss(self, loss: Tensor, batch: Batch) -> None:
+        """Log ``train_loss``, per gene."""
+        scale = len(self.vocabulary.genes) if self.loss_sums_genes else 1
+        self.log_mean("train_loss", loss.detach() / scale, batch)
+
+    def log_mean(self, name: str, value: Tensor, batch: Batch) -> None:
+        """Log a mean over the cells of the epoch."""
         # Weighted by cells: without batch_size a small last batch would count as much as a full one.
         cells = len(batch) if batch.weight else 0
         self.log(name, value, on_step=False, on_epoch=True, prog_bar=True, batch_size=cells, sync_dist=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
@@ -62,13 +62,27 @@ def _fits(value: Any, default: Any) -> bool:
     return isinstance(value, type(default))
 
 
+_RULES: dict[str, tuple[Callable[[float], bool], str]] = {
+    "positive": (lambda value: 0 < value < math.inf, "more than 0"),
+    "not negative": (lambda value: 0 <= value < math.inf, "at least 0"),
+    "share": (lambda value: 0 <= value < 1, "at least 0 and less than 1"),
+    "probability": (lambda value: 0 < value < 1, "more than 0 and less than 1"),
+}
+
+
+def _rule(name: str) -> str:
+    """Which range a hyperparameter has, by its name."""
+    if name == "dropout":
+        return "share"
+    if name.endswith("_probability"):
+        return "probability"
+    counted = "n_layers" in name or name == "n_warmup_epochs"
+    return "not negative" if counted or name == "wd" or name.endswith("_weight") else "positive"
+
+
 def _check_range(name: str, value: Any) -> None:
     if isinstance(value, bool | str):
         return
-    good, words = {
-        "dropout": (0 <= value < 1, "at least 0 and less than 1"),
-        "wd": (0 <= value < math.inf, "at least 0"),
-        "n_layers": (value >= 0, "at least 0"),
-    }.get(name, (0 < value < math.inf, "more than 0"))
-    if not good:
+    good, words = _RULES[_rule(name)]
+    if not good(value):
         raise InputError(f"{name} is {value}", where="hyperparameters", fix=f"Give {words}.")

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from perturbench_lamin.loading.batches import Batch
 from perturbench_lamin.loading.vocabulary import Vocabulary
 from perturbench_lamin.models.base import PerturbationModel
+from perturbench_lamin.models.covariates import join
 from perturbench_lamin.models.hyperparameters import GradientHyperparameters, Hyperparameters
+from perturbench_lamin.models.inputs import input_width, inputs
 from perturbench_lamin.models.mlp import mlp
+from perturbench_lamin.models.relaxed_bernoulli import sample_mask
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,10 @@ class LatentAdditiveHyperparameters(GradientHyperparameters):
         inject_covariates_encoder: whether the control encoder sees the covariates.
         inject_covariates_decoder: whether the decoder sees them.
         softplus_output: whether softplus makes the prediction positive.
+        sparse_mask: whether a mask of 0 and 1 that the perturbation decides picks dimensions of its code: sampled in
+            training (see :func:`~.relaxed_bernoulli.sample_mask`), its mean in prediction.
+        embedding: a key of obsm whose rows, those of the control cells, stand in for their expression as the input;
+            the output stays in gene space. Empty for none.
     """
 
     lr: float = 6.72e-5
@@ -38,6 +44,8 @@ class LatentAdditiveHyperparameters(GradientHyperparameters):
     inject_covariates_encoder: bool = True
     inject_covariates_decoder: bool = True
     softplus_output: bool = True
+    sparse_mask: bool = False
+    embedding: str = ""
 
 
 class LatentAdditive(PerturbationModel):
@@ -50,21 +58,27 @@ class LatentAdditive(PerturbationModel):
         super().__init__(hyperparameters, vocabulary)
         self.settings = settings = hyperparameters
         genes, latent, covariates = len(vocabulary.genes), settings.latent_dim, vocabulary.n_covariates
-        self.control_encoder = self._mlp(genes + covariates * settings.inject_covariates_encoder, latent)
+        cell = input_width(vocabulary, settings.embedding)
+        self.control_encoder = self._mlp(cell + covariates * settings.inject_covariates_encoder, latent)
         self.perturbation_encoder = self._mlp(len(vocabulary.perturbations), latent)
+        if settings.sparse_mask:
+            self.mask_encoder = self._mlp(len(vocabulary.perturbations), latent)
         self.decoder = self._mlp(latent + covariates * settings.inject_covariates_decoder, genes)
 
     def predict(self, batch: Batch) -> Tensor:
         """Encode the control, add the code of the perturbation, decode."""
-        cells = _join(batch.controls, batch.covariates, self.settings.inject_covariates_encoder)
-        latent = self.control_encoder(cells) + self.perturbation_encoder(batch.perturbations)
-        decoded = self.decoder(_join(latent, batch.covariates, self.settings.inject_covariates_decoder))
+        cells = join(inputs(batch, self.settings.embedding), batch.covariates, self.settings.inject_covariates_encoder)
+        latent = self.control_encoder(cells) + self._effect(batch.perturbations)
+        decoded = self.decoder(join(latent, batch.covariates, self.settings.inject_covariates_decoder))
         return nn.functional.softplus(decoded) if self.settings.softplus_output else decoded
+
+    def _effect(self, perturbations: Tensor) -> Tensor:
+        code: Tensor = self.perturbation_encoder(perturbations)
+        if not self.settings.sparse_mask:
+            return code
+        logits = self.mask_encoder(perturbations)
+        return code * (sample_mask(logits) if self.training else logits.sigmoid())
 
     def _mlp(self, n_in: int, n_out: int) -> nn.Sequential:
         settings = self.settings
         return mlp(n_in, settings.encoder_width, n_out, settings.n_layers, dropout=settings.dropout)
-
-
-def _join(values: Tensor, covariates: Tensor, inject: bool) -> Tensor:
-    return torch.cat([values, covariates], dim=1) if inject else values

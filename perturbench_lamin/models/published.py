@@ -44,19 +44,24 @@ def published(model: str, dataset: str, variant: str | None = None) -> Published
     """The best hyperparameters of a model on a dataset.
 
     From the public PerturBench configurations of the October 2025 code (arXiv 2408.10609v4), exact values.
-    Precision there is 16-bit mixed on one GPU.
+    Precision there is 16-bit mixed on one GPU unless a set says otherwise. Two entries are left out: the width
+    ``hidden_dim_cond`` of SAMS-VAE, which that code does not use, and ``lr_scheduler_freq`` of one set.
 
     Args:
-        model: ``linear``, ``latent_additive`` or ``decoder_only``.
+        model: ``linear``, ``latent_additive``, ``decoder_only``, ``cpa``, ``sams_vae`` or ``biolord``.
         dataset: a dataset's name, such as ``norman19``.
-        variant: for mcfaline24 ``small``, ``medium`` or ``full`` (the default); ``covariates_only`` for the
-            decoder that sees no perturbations.
+        variant: ``covariates_only`` for the decoder that sees no perturbations; ``no_adversary`` for CPA without;
+            ``s`` for SAMS-VAE (S); ``scgpt`` for CPA and Latent Additive that read scGPT's embedding, ``X_scgpt`` in
+            obsm. For mcfaline24 ``small``, ``medium`` or ``full`` (the default), also after another variant:
+            ``no_adversary_small``.
 
     Raises:
         InputError: nothing is published for that model, dataset and variant.
     """
-    wanted = (model, dataset, VARIANTS.get(dataset, "") if variant is None else variant)
-    sets = _table()
+    sets, size = _table(), VARIANTS.get(dataset, "")
+    wanted = (model, dataset, size if variant is None else variant)
+    if wanted not in sets:
+        wanted = (model, dataset, f"{variant}_{size}") if size and variant else wanted
     if wanted not in sets:
         raise InputError(
             f"No published hyperparameters for {' '.join(filter(None, wanted))}",

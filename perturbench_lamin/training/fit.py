@@ -90,14 +90,14 @@ def fit(
         DivergenceError: a loss is NaN or infinite; checkpoints of earlier epochs stay.
         ExhaustedError: memory ran out.
     """
-    hyperparameters(config.model, config.hyperparameters)  # a misspelling shows before the data are read
+    parsed = hyperparameters(config.model, config.hyperparameters)  # a misspelling shows before the data are read
     words = {str(name): str(value) for name, value in (provenance or {}).items()}
     folder = RunFolder(Path(out_dir).absolute())
     shown = watched() if progress is None else progress
     with _alone(folder), exhaustion_explained("training", _advice(config)):
         placement = place(curated_path, config.memory, torch_device(config.accelerator), max(config.devices, 1))
         _say(placement.reason, shown)
-        data = read_curated(curated_path, memory=placement.read_as)
+        data = read_curated(curated_path, memory=placement.read_as, embedding=getattr(parsed, "embedding", ""))
         batches, seen = _batches(data, split, config, placement), fingerprint(data)
         del data  # on a device it is not needed here
         if finished := _open(folder, _identity(seen, split, config, words), resume):

@@ -22,6 +22,18 @@ QUICK_HYPERPARAMETERS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "linear": {"lr": 5e-3, "wd": 1e-8, "inject_covariates": False},
         "latent_additive": {"n_layers": 1, "encoder_width": 256, "latent_dim": 64, "lr": 1e-3, "wd": 1e-8},
         "decoder_only": {"n_layers": 1, "encoder_width": 256, "lr": 1e-3, "wd": 1e-8},
+        "cpa": {"n_layers_encoder": 1, "hidden_dim": 256, "n_latent": 64, "lr": 1e-3, "adv_steps": 2},
+        "sams_vae": {
+            "n_layers_encoder_x": 1,
+            "n_layers_encoder_e": 1,
+            "n_layers_decoder": 1,
+            "hidden_dim_x": 256,
+            "latent_dim": 32,
+            "mask_prior_probability": 0.1,
+            "lr": 1e-3,
+            "wd": 1e-8,
+        },
+        "biolord": {"n_layers": 1, "encoder_width": 256, "latent_dim": 64, "lr": 1e-3, "wd": 1e-8},
     }
 )
 

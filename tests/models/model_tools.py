@@ -14,6 +14,22 @@ from perturbench_lamin.models.base import PerturbationModel
 from perturbench_lamin.models.registry import build, model_class
 from perturbench_lamin.training.surroundings import quiet, reproducible
 
+SMALL: dict[str, dict] = {
+    "linear": {"lr": 0.05, "softplus_output": False},
+    "latent_additive": {"encoder_width": 48, "latent_dim": 12, "n_layers": 1, "lr": 4e-3, "dropout": 0.0},
+    "decoder_only": {"encoder_width": 48, "n_layers": 1, "lr": 4e-3},
+    "cpa": {
+        "hidden_dim": 48, "n_latent": 12, "n_layers_encoder": 1, "n_layers_pert_emb": 1, "lr": 4e-3, "wd": 0.0,
+        "dropout": 0.0, "kl_weight": 0.1, "adv_classifier_hidden_dim": 16, "adv_classifier_n_layers": 1,
+    },
+    "sams_vae": {
+        "hidden_dim_x": 48, "latent_dim": 12, "n_layers_encoder_x": 1, "n_layers_encoder_e": 1, "n_layers_decoder": 1,
+        "lr": 4e-3, "wd": 0.0, "dropout": 0.0, "mask_prior_probability": 0.3,
+    },
+    "biolord": {"encoder_width": 48, "latent_dim": 12, "n_layers": 1, "lr": 4e-3, "wd": 0.0, "dropout": 0.0},
+}  # fmt: skip
+"""Small networks for tiny data."""
+
 
 def module(data: CuratedData, split: pd.Series, model: str, batch_size: int = 16) -> PerturbationData:
     kind = model_class(model)

@@ -2,14 +2,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from plain_networks import n_parameters
 from torch import nn
 
 from perturbench_lamin.errors import InputError
 from perturbench_lamin.models.mlp import mlp
-
-
-def n_parameters(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 @pytest.mark.parametrize(("generation", "expected"), [("v0", 516), ("v1", 788)])

@@ -130,7 +130,7 @@ class Gears(PerturbationModel):
             conditions=batch.condition_ids,
             direction_lambda=self.settings.direction_lambda,
         )
-        self._log_mean("train_loss", loss, batch)
+        self.log_mean("train_loss", loss, batch)
         return loss
 
     def configure_optimizers(self) -> Any:

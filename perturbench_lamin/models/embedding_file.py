@@ -1,0 +1,98 @@
+"""Embeddings of genes or perturbations in a file: named rows of numbers, made on another dataset."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from perturbench_lamin.errors import InputError, some
+from perturbench_lamin.files import atomic_path
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Named rows of numbers.
+
+    Attributes:
+        names: genes or perturbations, each once.
+        values: names × dimensions, float64.
+        source: where they came from, for error messages.
+    """
+
+    names: tuple[str, ...]
+    values: np.ndarray
+    source: str = "embedding"
+
+    def __post_init__(self) -> None:
+        shape = np.shape(self.values)
+        if len(shape) != 2 or shape[0] != len(self.names) or not shape[1]:
+            raise InputError(f"{len(self.names):,} names and values of shape {shape}", where=self.source)
+        if len(set(self.names)) < len(self.names):
+            raise InputError("Names occur more than once", where=self.source, fix="Keep one row for each.")
+        if not np.isfinite(self.values).all():
+            raise InputError("Values are NaN or infinite", where=self.source, fix="Make the embedding again.")
+
+    def find(self, names: Sequence[str]) -> np.ndarray:
+        """The row of each name; -1 for one that has none (names, int64)."""
+        place = {name: row for row, name in enumerate(self.names)}
+        return np.array([place.get(name, -1) for name in names], dtype=np.int64)
+
+    def places(self, names: Sequence[str], *, allow_missing: bool = False) -> np.ndarray:
+        """As :meth:`find`.
+
+        Raises:
+            InputError: some names have no row and that is not allowed, or none has.
+        """
+        rows = self.find(names)
+        absent = [name for name, row in zip(names, rows, strict=True) if row < 0]
+        if len(absent) == len(rows) or (absent and not allow_missing):
+            raise InputError(
+                f"{len(absent):,} of {len(rows):,} names have no row: {some(absent)}",
+                where=self.source,
+                fix=f"Rows are named like {some(self.names[:3])}. "
+                "Set allow_missing to go on with the names that match; it takes at least one.",
+            )
+        return rows
+
+
+def read_embedding(path: str | Path) -> Embedding:
+    """Read an embedding.
+
+    Args:
+        path: ``.npz`` with the arrays ``names`` and ``values``, or ``.h5ad`` with rows named in obs and values in X.
+
+    Raises:
+        InputError: there is no such file, or it holds something else.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError("No such embedding", where=path, fix="Give the path of an npz or h5ad file.")
+    try:
+        names, values = _read_h5ad(path) if path.suffix == ".h5ad" else _read_npz(path)
+    except (OSError, EOFError, TypeError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise InputError(f"Not an embedding: {error}", where=path, fix="It needs names and values.") from error
+    return Embedding(tuple(str(name) for name in names), np.asarray(values, dtype=np.float64), str(path))
+
+
+def write_embedding(path: str | Path, embedding: Embedding) -> Path:
+    """Write an embedding as ``.npz``."""
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, names=np.array(embedding.names, dtype=np.str_), values=embedding.values)
+    return Path(path)
+
+
+def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    with np.load(path, allow_pickle=False) as file:
+        return file["names"], file["values"]
+
+
+def _read_h5ad(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    import anndata as ad
+
+    table = ad.read_h5ad(path)
+    values = table.X.toarray() if hasattr(table.X, "toarray") else table.X
+    return table.obs_names.to_numpy(), np.asarray(values)
