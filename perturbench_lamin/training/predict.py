@@ -19,8 +19,12 @@ from perturbench_lamin.files import atomic_path
 from perturbench_lamin.loading.counterfactuals import Counterfactuals, Group
 from perturbench_lamin.loading.curated import CuratedData, read_curated, split_labels
 from perturbench_lamin.loading.dataset import SplitData
+from perturbench_lamin.loading.fingerprint import sample_fingerprint, sample_rows, table_fingerprint
+from perturbench_lamin.loading.some_rows import read_some
 from perturbench_lamin.models.base import PerturbationModel
 from perturbench_lamin.training.checkpoint import CheckpointInfo, load_model
+from perturbench_lamin.training.device import torch_device
+from perturbench_lamin.training.exhaustion import exhaustion_explained
 from perturbench_lamin.training.prediction_file import write_prediction
 
 KINDS = ("cells", "mean")
@@ -53,8 +57,7 @@ class PredictConfig:
     @property
     def device(self) -> torch.device:
         """Where to compute."""
-        names = {"auto": "cuda" if torch.cuda.is_available() else "cpu", "gpu": "cuda"}
-        return torch.device(names.get(self.accelerator, self.accelerator))
+        return torch_device(self.accelerator)
 
 
 def predict(
@@ -66,11 +69,13 @@ def predict(
     *,
     config: PredictConfig | None = None,
     provenance: Mapping[str, str] | None = None,
+    other_data: bool = False,
 ) -> ad.AnnData | Path:
     """Predict every (covariate state, condition) of a split.
 
     Each is predicted from up to ``max_control_cells`` control cells of the same split and state, the same ones
-    for all conditions of the state.
+    for all conditions of the state. Only these cells' expression is read, and a prediction that goes to a file
+    is never in memory as a whole.
 
     Args:
         checkpoint: a checkpoint of :func:`~perturbench_lamin.training.fit.fit`.
@@ -80,6 +85,8 @@ def predict(
         out: an h5ad file to write, a piece at a time; None to return everything in memory.
         config: how to predict.
         provenance: further strings for ``uns["prediction"]``.
+        other_data: whether the file may hold other cells, or another version of them, than the model was
+            trained on.
 
     Returns:
         The prediction: ``X`` float32 log1p in the order of the checkpoint's genes; ``obs`` the condition, the
@@ -87,18 +94,24 @@ def predict(
         was made of. The path where ``out`` is given.
 
     Raises:
-        InputError: the genes differ, the split has conditions or covariate values that training lacked, or a
-            state has no controls.
+        InputError: the genes differ, the split has conditions or covariate values that training lacked, a
+            state has no controls, or the file is another version than the model was trained on.
+        ExhaustedError: memory ran out.
     """
     config = config or PredictConfig()
     if which not in SPLIT_NAMES:
         raise InputError(f"Unknown split {which!r}", where="which", fix=nearest(which, SPLIT_NAMES))
     model, info = load_model(checkpoint)
-    data = read_curated(curated_path, embedding=info.hyperparameters.get("embedding", ""))
+    data = read_curated(curated_path, memory="none", embedding=info.hyperparameters.get("embedding", ""))
     info.require_genes(data.genes, where=data.source)
-    data = in_order_of(data, info.vocabulary.genes)
     cells = SplitData.build(data, split_labels(split, data), which, info.vocabulary)
     asked = Counterfactuals(cells, config.max_control_cells, config.seed, config.batch_size, config.include_control)
+    controls = np.unique(np.concatenate([group.rows for group in asked.groups()]))
+    X, sample = read_some(curated_path, controls, sample_rows(len(data.obs)))
+    if not other_data:
+        info.require_data(table_fingerprint(data) | {"sample": sample_fingerprint(sample)}, where=data.source)
+    data = in_order_of(replace(data, X=X), info.vocabulary.genes)
+    asked = replace(asked, data=replace(cells, X=data.X))
     return predict_groups(
         model, asked, data, out, config, prediction_uns(info, data.info, which, config, provenance or {})
     )
@@ -127,10 +140,11 @@ def predict_groups(
     """
     task = _Prediction(model.to(config.device), asked, config)
     obs, var = task.obs(data), pd.DataFrame(index=pd.Index(data.genes, name="gene"))
-    if out is None:
-        return ad.AnnData(np.concatenate(list(task.pieces())), obs=obs, var=var, uns=uns)
-    with atomic_path(out) as temporary:
-        write_prediction(temporary, obs, var, uns, task.pieces())
+    with exhaustion_explained("prediction", f"Lower batch_size ({config.batch_size:,}) or max_control_cells."):
+        if out is None:
+            return ad.AnnData(np.concatenate(list(task.pieces())), obs=obs, var=var, uns=uns)
+        with atomic_path(out) as temporary:
+            write_prediction(temporary, obs, var, uns, task.pieces())
     return Path(out)
 
 

@@ -20,6 +20,7 @@ from perturbench_lamin.training.callbacks import (
 )
 from perturbench_lamin.training.checkpoint_io import PlainCheckpointIO
 from perturbench_lamin.training.config import TrainConfig
+from perturbench_lamin.training.precision import DoubleBatches
 from perturbench_lamin.training.run_folder import BEST, RunFolder
 
 CheckpointFactory = Callable[..., ModelCheckpoint]
@@ -68,16 +69,17 @@ def trainer_of(
 ) -> Trainer:
     """The Lightning trainer of one training."""
     epochs = model.epochs or config.max_epochs
+    double = config.precision == "64-true"
     several = {"devices": config.devices, "num_nodes": config.num_nodes, "strategy": config.strategy}
     return Trainer(
         accelerator=config.accelerator,
         **(several if model.epochs is None else {"devices": 1}),
         use_distributed_sampler=False,  # each process takes its own part of every batch
-        precision=config.precision,
+        precision=None if double else config.precision,
         max_epochs=epochs,
         min_epochs=min(config.min_epochs, epochs),
         callbacks=callbacks,
-        plugins=[PlainCheckpointIO()],
+        plugins=[PlainCheckpointIO(), *([DoubleBatches()] if double else [])],
         logger=logger if logger is not None else False,
         log_every_n_steps=1,
         enable_progress_bar=progress,
