@@ -35,9 +35,7 @@ TUNING = "tuning"
 @click.option("--set", "curation", multiple=True, metavar="NAME=VALUE", help="Parameter of the curation notebook.")
 @click.option("--trials", default=60, show_default=True, type=click.IntRange(1), help="Of each study (tuning).")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Trials at a time (tuning).")
-@click.option(
-    "--space", type=FILE_IN, metavar="FILE.json", help="What to vary (tuning).  [default: as published]"
-)
+@click.option("--space", type=FILE_IN, metavar="FILE.json", help="What to vary (tuning).  [default: as published]")
 @click.option("--force", is_flag=True, help="Run every step again, although the lineage has it.")
 @click.option("--dry-run", is_flag=True, help="Show the steps and stop.")
 def experiment(
