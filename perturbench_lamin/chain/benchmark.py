@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,6 @@ MODELS = ("control_mean", "perturbation_mean", "additive", "linear", "latent_add
 GENES = "ingest genes"
 """The name of the step that registers the gene table."""
 
-SEEDED = frozenset({"linear", "latent_additive"})
-"""Models whose result depends on the seed; the others are trained once."""
-
 
 @dataclass(frozen=True)
 class BenchmarkConfig:
@@ -27,6 +24,7 @@ class BenchmarkConfig:
 
     Attributes:
         models: names in the model registry.
+        tasks: names of the dataset's tasks, each with its own leaderboard; none named means its main one.
         seeds: one training of each seeded model a seed; the first is used for the others.
         preset: ``quick`` (small networks, minutes on a laptop) or ``published`` (the paper's hyperparameters).
         max_epochs: instead of the preset's; None leaves it.
@@ -40,6 +38,7 @@ class BenchmarkConfig:
     """
 
     models: tuple[str, ...] = MODELS
+    tasks: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (1, 2)
     preset: str = "quick"
     max_epochs: int | None = None
@@ -60,19 +59,60 @@ def benchmark_steps(dataset: Dataset, config: BenchmarkConfig, downloads: Path) 
         downloads: where files are downloaded to when there is no folder of raw files.
 
     Raises:
-        InputError: the folder of raw files lacks one.
+        InputError: the folder of raw files lacks one, or a model or task is unknown.
     """
-    task = dataset.tasks[0].name
-    ingest, curate = _ingest(dataset, config, downloads), _curate(dataset, config, task)
-    trainings = [
+    tasks = chosen_tasks(dataset, config)
+    benchmark = itertools.chain.from_iterable(_task_steps(dataset, task, config) for task in tasks)
+    return [*data_steps(dataset, config, downloads), *benchmark]
+
+
+def data_steps(dataset: Dataset, config: BenchmarkConfig, downloads: Path) -> list[Step]:
+    """The steps that make a dataset's curated file and its splits.
+
+    Raises:
+        InputError: the folder of raw files lacks one, or a task is unknown.
+    """
+    ingest, curate = _ingest(dataset, config, downloads), _curate(dataset, config, chosen_tasks(dataset, config))
+    return [*_genes(config), ingest, curate]
+
+
+def chosen_tasks(dataset: Dataset, config: BenchmarkConfig) -> tuple[str, ...]:
+    """The tasks to run, each once.
+
+    Raises:
+        InputError: the dataset has no such task.
+    """
+    named = config.tasks or (dataset.tasks[0].name,)
+    return tuple(dict.fromkeys(dataset.task(name).name for name in named))
+
+
+def trainings(config: BenchmarkConfig) -> list[tuple[str, int]]:
+    """(model, seed) of every training of a task; a model without randomness is trained once.
+
+    Raises:
+        InputError: there is no such model.
+    """
+    from perturbench_lamin.models.registry import model_class
+
+    return [
         (model, seed)
         for model in dict.fromkeys(config.models)
-        for seed in (config.seeds if model in SEEDED else config.seeds[:1])
+        for seed in (config.seeds if model_class(model).epochs is None else config.seeds[:1])
     ]
-    train = [_train(dataset, task, model, seed, config) for model, seed in trainings]
-    evaluate = [_evaluate(dataset, task, model, seed, config) for model, seed in trainings]
-    pairs = itertools.chain.from_iterable(zip(train, evaluate, strict=True))
-    return [*_genes(config), ingest, curate, *pairs, _leaderboard(dataset, task, evaluate)]
+
+
+def _task_steps(dataset: Dataset, task: str, config: BenchmarkConfig) -> list[Step]:
+    """Train and evaluate every model on a task, and rank them."""
+    pairs = trainings(config)
+    train = [train_step(dataset, task, model, seed, config) for model, seed in pairs]
+    evaluate = [evaluate_step(dataset, task, model, seed, config) for model, seed in pairs]
+    both = itertools.chain.from_iterable(zip(train, evaluate, strict=True))
+    return [*both, leaderboard_step(dataset, task, evaluate)]
+
+
+def on_task(dataset: Dataset, task: str) -> str:
+    """What tells the steps of a dataset's further tasks from those of its main one."""
+    return "" if task == dataset.tasks[0].name else f" on {task}"
 
 
 def _genes(config: BenchmarkConfig) -> list[Step]:
@@ -115,18 +155,19 @@ def _ingest(dataset: Dataset, config: BenchmarkConfig, downloads: Path) -> Step:
     )
 
 
-def _curate(dataset: Dataset, config: BenchmarkConfig, task: str) -> Step:
+def _curate(dataset: Dataset, config: BenchmarkConfig, tasks: Sequence[str]) -> Step:
     raw = tuple(Output(f"ingest {dataset.name}", keys.raw(dataset.name, file.name)) for file in dataset.raw_files)
     return Step(
         name=f"curate {dataset.name}",
         notebook=f"curation/curate_{dataset.name}.ipynb",
         params=dict(config.curation),
         inputs={"raw": raw, **({"gene_table": Output(GENES, keys.gene_table())} if config.gene_table else {})},
-        outputs=(keys.curated(dataset.name), keys.split(dataset.name, task)),
+        outputs=(keys.curated(dataset.name), *(keys.split(dataset.name, task) for task in tasks)),
     )
 
 
-def _data(dataset: Dataset, task: str) -> dict[str, Output]:
+def curated_and_split(dataset: Dataset, task: str) -> dict[str, Output]:
+    """The inputs that training, search and evaluation have in common."""
     made_by = f"curate {dataset.name}"
     return {
         "curated": Output(made_by, keys.curated(dataset.name)),
@@ -134,31 +175,43 @@ def _data(dataset: Dataset, task: str) -> dict[str, Output]:
     }
 
 
-def _train(dataset: Dataset, task: str, model: str, seed: int, config: BenchmarkConfig) -> Step:
+def train_step(
+    dataset: Dataset, task: str, model: str, seed: int, config: BenchmarkConfig, tuned_by: Output | None = None
+) -> Step:
+    """Train a model; with the configuration that a search found where ``tuned_by`` names it."""
+    label = tuned(model) if tuned_by else model
+    chosen = {"label": label} if tuned_by else {"preset": config.preset}
     return Step(
-        name=f"train {model} seed {seed}",
+        name=f"train {label} seed {seed}{on_task(dataset, task)}",
         notebook="training/train.ipynb",
         params={
             "dataset": dataset.name,
             "task": task,
             "model": model,
             "seed": seed,
-            "preset": config.preset,
-            "max_epochs": config.max_epochs,
+            "max_epochs": None if tuned_by else config.max_epochs,
+            **chosen,
         },
-        inputs=_data(dataset, task),
+        inputs={**curated_and_split(dataset, task), **({"configuration": tuned_by} if tuned_by else {})},
         settings={"accelerator": config.accelerator},
-        outputs=(keys.best_checkpoint(dataset.name, task, model, seed),),
+        outputs=(keys.best_checkpoint(dataset.name, task, label, seed),),
     )
 
 
-def _evaluate(dataset: Dataset, task: str, model: str, seed: int, config: BenchmarkConfig) -> Step:
-    best = Output(f"train {model} seed {seed}", keys.best_checkpoint(dataset.name, task, model, seed))
+def tuned(model: str) -> str:
+    """What a model is called whose hyperparameters were searched."""
+    return f"{model}-tuned"
+
+
+def evaluate_step(dataset: Dataset, task: str, model: str, seed: int, config: BenchmarkConfig) -> Step:
+    """Evaluate a training of that name."""
+    on = on_task(dataset, task)
+    best = Output(f"train {model} seed {seed}{on}", keys.best_checkpoint(dataset.name, task, model, seed))
     return Step(
-        name=f"evaluate {model} seed {seed}",
+        name=f"evaluate {model} seed {seed}{on}",
         notebook="evaluation/evaluate.ipynb",
         params={"dataset": dataset.name, "task": task, "model": model, "seed": seed, "profile": config.profile},
-        inputs={**_data(dataset, task), "checkpoint": best},
+        inputs={**curated_and_split(dataset, task), "checkpoint": best},
         outputs=(
             keys.prediction(dataset.name, task, model, seed),
             keys.metrics(dataset.name, task, model, seed),
@@ -166,12 +219,17 @@ def _evaluate(dataset: Dataset, task: str, model: str, seed: int, config: Benchm
     )
 
 
-def _leaderboard(dataset: Dataset, task: str, evaluations: list[Step]) -> Step:
-    metrics = tuple(Output(step.name, step.outputs[1]) for step in evaluations)
+def metrics_of(step: Step) -> Output:
+    """The metrics table of a step that :func:`evaluate_step` made."""
+    return Output(step.name, step.outputs[1])
+
+
+def leaderboard_step(dataset: Dataset, task: str, evaluations: Sequence[Step]) -> Step:
+    """Rank the models that were evaluated."""
     return Step(
         name=f"leaderboard {dataset.name} {task}",
         notebook="evaluation/leaderboard.ipynb",
         params={"dataset": dataset.name, "task": task},
-        inputs={"metrics": metrics},
+        inputs={"metrics": tuple(metrics_of(step) for step in evaluations)},
         outputs=(keys.all_metrics(dataset.name, task), keys.leaderboard(dataset.name, task)),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from perturbench_lamin.catalog.dataset import Dataset
     from perturbench_lamin.chain.benchmark import BenchmarkConfig
     from perturbench_lamin.chain.run import StepResult
+    from perturbench_lamin.chain.step import Step
 
 ENSEMBL = "release-114"
 """The release that genes are named by where nothing else is asked for."""
@@ -63,6 +65,7 @@ def demo(where: Path, force: bool) -> None:
 @click.option("--instance", help="A folder, or owner/name of a connected instance.  [default: this checkout's]")
 @click.option("--notebooks", type=FOLDER, help="Folder with ingestion/, curation/, …  [default: this checkout]")
 @click.option("--model", "models", multiple=True, help="Model to train; may be given several times.")
+@click.option("--task", "tasks", multiple=True, help="Task; may be given several times.  [default: the main one]")
 @click.option("--seed", "seeds", multiple=True, type=int, help="Seed to train with; may be given several times.")
 @click.option("--preset", type=click.Choice(["quick", "published"]), default="quick", show_default=True)
 @click.option("--max-epochs", type=click.IntRange(1), help="Epochs at most, instead of the preset's.")
@@ -78,6 +81,7 @@ def run(
     instance: str | None,
     notebooks: Path | None,
     models: tuple[str, ...],
+    tasks: tuple[str, ...],
     seeds: tuple[int, ...],
     preset: str,
     max_epochs: int | None,
@@ -105,6 +109,7 @@ def run(
     get_profile(profile)
     config = BenchmarkConfig(
         models=models or MODELS,
+        tasks=tasks,
         seeds=seeds or (1, 2),
         preset=preset,
         max_epochs=max_epochs,
@@ -177,13 +182,42 @@ def run_benchmark(
         ChainError: a step failed.
     """
     from perturbench_lamin.chain.benchmark import benchmark_steps
+
+    def steps(downloads: Path) -> list[Step]:
+        return benchmark_steps(dataset, config, downloads)
+
+    run_steps(dataset, steps, where, notebooks, force=force, dry_run=dry_run)
+
+
+def run_steps(
+    dataset: Dataset,
+    make: Callable[[Path], list[Step]],
+    where: str | None,
+    notebooks: Path | None = None,
+    *,
+    force: bool = False,
+    dry_run: bool = False,
+) -> None:
+    """Run a chain about a dataset, tell how it goes, and show the tables it ends with.
+
+    Args:
+        dataset: from the catalog.
+        make: makes the steps, given the folder for downloads.
+        where: the instance.
+        notebooks: their folder; this checkout's where None.
+        force: run every step again.
+        dry_run: show the steps and stop.
+
+    Raises:
+        ChainError: a step failed.
+    """
     from perturbench_lamin.chain.lock import only_one
     from perturbench_lamin.chain.run import Chain, run_chain
     from perturbench_lamin.lineage.instance import instance_folder, open_instance
 
     notebooks = notebooks or project_folder()
     folder = instance_folder(where, notebooks)
-    steps = benchmark_steps(dataset, config, folder / "raw")
+    steps = make(folder / "raw")
     _check_notebooks(dataset, notebooks)
     if dry_run:
         for step in steps:
@@ -208,20 +242,31 @@ def _conclude(results: list[StepResult], folder: Path) -> None:
         )
     if all(result.state == "kept" for result in results):
         click.echo("\nNothing to do: the lineage has every step, from the same notebooks, parameters and inputs.")
-    _show_leaderboard(results[-1], folder)
+    for result in results:
+        for key in result.outputs:
+            if key.startswith("leaderboards/"):
+                _show_leaderboard(key, result.outputs[key], folder)
+            elif key.startswith("experiments/"):
+                _show_artifact(key, result.outputs[key], folder)
 
 
-def _show_leaderboard(last: StepResult, folder: Path) -> None:
+def _show_leaderboard(key: str, uid: str, folder: Path) -> None:
     import pandas as pd
 
     from perturbench_lamin.evaluation.leaderboard import to_text
     from perturbench_lamin.lineage import artifacts
 
-    key = last.step.outputs[1]
-    board = artifacts.get(last.outputs[key])
+    board = artifacts.get(uid)
     click.echo(f"\n{to_text(pd.read_csv(board.path)).to_string(index=False)}\n")
     click.echo(f"Leaderboard: {key} (artifact {board.uid}), file {board.path}")
     click.echo(f"How it came about:  perturbench-lamin lineage {board.uid} --instance {folder}")
+
+
+def _show_artifact(key: str, uid: str, folder: Path) -> None:
+    from perturbench_lamin.lineage import artifacts
+
+    click.echo(f"\n{key} (artifact {uid}), file {artifacts.get(uid).path}")
+    click.echo(f"How it came about:  perturbench-lamin lineage {uid} --instance {folder}")
 
 
 def _check_notebooks(dataset: Dataset, notebooks: Path) -> None:

@@ -51,7 +51,7 @@ def predict_conditions(
     if which not in SPLIT_NAMES:
         raise InputError(f"Unknown split {which!r}", where="which", fix=nearest(which, SPLIT_NAMES))
     model, info = load_model(checkpoint)
-    data = read_curated(curated_path)
+    data = read_curated(curated_path, embedding=info.hyperparameters.get("embedding", ""))
     info.require_genes(data.genes, where=data.source)
     data = in_order_of(data, info.vocabulary.genes)
     chosen = None if split is None else split_labels(split, data) == which

@@ -1,7 +1,8 @@
 """The published search spaces, one table a model (PerturBench, arXiv 2408.10609, and its public configurations).
 
 Upper ends belong to the range: published best values attain them (7 layers, a width of 5,376). The sweeps behind
-the paper's numbers are not published, and some best values lie outside these ranges.
+the paper's numbers are not published, and some best values lie outside these ranges. The public space of SAMS-VAE
+also has a ``hidden_dim_cond`` (50 to 500), which the model does not use.
 """
 
 from __future__ import annotations
@@ -56,7 +57,6 @@ SPACES: Mapping[str, Space] = MappingProxyType(
             "n_layers_encoder_e": _LAYERS,
             "n_layers_decoder": _LAYERS,
             "hidden_dim_x": _WIDTH,
-            "hidden_dim_cond": IntDistribution(50, 500, step=50),
             "latent_dim": _LATENT,
             "dropout": _DROPOUT,
             "mask_prior_probability": FloatDistribution(1e-4, 0.99, log=True),
@@ -72,12 +72,12 @@ SPACES: Mapping[str, Space] = MappingProxyType(
         },
         "gears": {
             "hidden_size": IntDistribution(32, 512, step=32),
-            "num_go_gnn_layers": IntDistribution(1, 3),
-            "num_gene_gnn_layers": IntDistribution(1, 3),
+            "go_layers": IntDistribution(1, 3),
+            "gene_layers": IntDistribution(1, 3),
             "decoder_hidden_size": IntDistribution(16, 48, step=16),
-            "num_similar_genes_go_graph": IntDistribution(10, 30, step=5),
-            "num_similar_genes_co_express_graph": IntDistribution(10, 30, step=5),
-            "coexpress_threshold": FloatDistribution(0.2, 0.5, step=0.01),
+            "similar_genes_go": IntDistribution(10, 30, step=5),
+            "similar_genes_coexpression": IntDistribution(10, 30, step=5),
+            "coexpression_threshold": FloatDistribution(0.2, 0.5, step=0.01),
             "lr": FloatDistribution(5e-6, 1e-3, log=True),
             "wd": FloatDistribution(1e-8, 1e-3, log=True),
         },

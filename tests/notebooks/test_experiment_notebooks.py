@@ -1,0 +1,110 @@
+"""The notebooks of a search and of the paper's experiments, run as a chain runs them, on small registered data."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+pytestmark = pytest.mark.chain
+
+ROOT = Path(__file__).resolve().parents[2]
+RUNNER = Path(__file__).with_name("run_experiments.py")
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    """What the runner says of the instance, once every notebook has run."""
+    folder = tmp_path_factory.mktemp("experiments")
+    environment = {variable: value for variable, value in os.environ.items() if not variable.startswith("LAMIN_")}
+    environment["LAMIN_SETTINGS_DIR"] = str(folder / "settings")
+    command = [sys.executable, str(RUNNER), str(folder / "instance"), str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout.split("TOLD")[1])
+    assert set(said["states"].values()) == {"done"}, said["problems"]
+    return said
+
+
+def table(told, key):
+    return pd.read_csv(told["artifacts"][key]["path"], float_precision="round_trip")
+
+
+def test_a_study_is_one_artifact_with_its_trials_beside_it(told):
+    trials = table(told, "studies/norman19/transfer/linear/trials.csv")
+    assert trials["state"].tolist() == ["complete"] * 3
+    assert trials["lr"].between(0.001, 0.1).all()
+    features = told["artifacts"]["studies/norman19/transfer/linear/study.journal"]["features"]
+    assert features["n_trials"] == 3
+    assert features["objective"] == trials["objective"].min()
+    best = json.loads(Path(told["artifacts"]["studies/norman19/transfer/linear/best.json"]["path"]).read_text())
+    assert best["hyperparameters"]["lr"] == trials.loc[trials["objective"].idxmin(), "lr"]
+    assert told["inputs"]["training/tune.ipynb"] == ["curated/norman19.h5ad", "splits/norman19/transfer.csv"]
+
+
+def test_the_winner_is_trained_with_what_the_study_found_under_a_name_of_its_own(told):
+    assert told["inputs"]["training/train.ipynb"] == [
+        "curated/norman19.h5ad",
+        "splits/norman19/transfer.csv",
+        "studies/norman19/transfer/linear/best.json",
+    ]
+    (key,) = [key for key in told["artifacts"] if key.startswith("models/")]
+    assert key.startswith("models/norman19/transfer/linear-tuned/seed7/")
+    features = told["artifacts"][key]["features"]
+    assert (features["model"], features["preset"], features["seed"]) == ("linear-tuned", "tuned", 7)
+    metrics = table(told, "metrics/norman19/transfer/linear-tuned/seed7.csv")
+    assert set(metrics["model"]) == {"linear-tuned"}
+
+
+def test_the_trend_of_a_family_stands_at_what_its_tasks_train_on(told):
+    trend = table(told, "experiments/norman19/scaling.csv")
+    assert trend.drop_duplicates("task").set_index("task")["level"].to_dict() == told["train_cells"]
+    rmse = trend[(trend["metric"] == "rmse_average") & (trend["model"] == "linear")].set_index("task")
+    assert rmse["mean"].to_dict() == pytest.approx({"transfer": 0.25, "small": 0.45})
+    assert rmse["n_seeds"].tolist() == [2, 2]
+    imbalance = table(told, "experiments/norman19/imbalance.csv")
+    assert (imbalance["level"] > 0.9).all()
+    kinds = [key.split("/")[0] for key in told["inputs"]["evaluation/imbalance.ipynb"]]
+    assert kinds == ["curated", *["metrics"] * 6, *["splits"] * 2]
+
+
+def test_rank_against_fit_has_a_point_a_training(told):
+    runs = table(told, "experiments/norman19/collapse.csv")
+    runs = runs.set_index(["task", "model", "seed"])["rank"]
+    assert sorted(runs.index) == [
+        (task, *run) for task in ("small", "transfer") for run in (("additive", 1), ("linear", 1), ("linear", 2))
+    ]
+    assert runs["small", "linear", 2] == pytest.approx(0.3)
+    assert runs["small", "additive", 1] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("name", ["scaling", "imbalance", "collapse"])
+def test_figures_are_artifacts_and_stand_in_the_report(told, name):
+    figure = Path(told["artifacts"][f"experiments/norman19/{name}.png"]["path"])
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    assert told["artifacts"][f"experiments/norman19/{name}.png"]["features"]["experiment"] == name
+    assert told["pictures"][f"evaluation/{name}.ipynb"] == 1
+    assert told["pictures"]["training/tune.ipynb"] == 1
+
+
+def test_an_unknown_experiment_names_the_nearest():
+    command = [sys.executable, "-c", "from perturbench_lamin.cli import main; main()"]
+    done = subprocess.run([*command, "experiment", "scalign"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Did you mean scaling" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["scaling", "imbalance", "collapse", "tuning"])
+def test_a_dry_run_shows_the_steps_and_makes_nothing(tmp_path, name):
+    command = [sys.executable, "-c", "from perturbench_lamin.cli import main; main()"]
+    words = ["experiment", name, "--dry-run", "--instance", str(tmp_path / "here"), "--model", "linear"]
+    done = subprocess.run([*command, *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    last = done.stdout.splitlines()[-1].split()[-1]
+    assert last == ("evaluation/leaderboard.ipynb" if name == "tuning" else f"evaluation/{name}.ipynb")
+    assert not list(tmp_path.iterdir())
