@@ -23,9 +23,10 @@ td.best { font-weight: 700 } td.flag { color: #a40000 } td.formula { white-space
 td small { display: block; color: #666; font-weight: 400; font-size: 11px; line-height: 1.2 }
 nav { font-size: 13px } nav a { display: inline-block; margin-right: 1rem; color: #0b5394 }
 .picture { overflow-x: auto } img { max-width: 100%; height: auto }
-.warning { background: #fff4e0; border-left: 4px solid #d98200; padding: .4rem .8rem; margin: .4rem 0; overflow-wrap: anywhere } p.note { color: #444; max-width: 60rem }
+.warning { background: #fff4e0; border-left: 4px solid #d98200; padding: .4rem .8rem; margin: .4rem 0;
+  overflow-wrap: anywhere } p.note { color: #444; max-width: 60rem }
 @media (max-width: 700px) { body { margin: 1rem auto } .picture img { max-width: none }
-  th:first-child, td:first-child { max-width: 9rem; white-space: normal; overflow-wrap: anywhere } }
+  th:first-child, td:first-child { max-width: 11rem; white-space: normal; overflow-wrap: anywhere } }
 @media print { .wide, .picture { overflow: visible } h2 { break-after: avoid } }
 """
 

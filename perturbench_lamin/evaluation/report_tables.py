@@ -35,8 +35,8 @@ def scores_section(result: Evaluation, controls: pd.DataFrame | None, resampling
         head = ["metric", "can rank", *models, "negative control", "positive control"]
     text = (
         f"Micro mean (over all conditions), with its {resampling.level:.0%} bootstrap interval over conditions, and "
-        "the macro mean (over the means of covariate states) where it differs. ↑ higher, ↓ lower is better; bold: the best "
-        "model. “Can rank”: whether the metric tells a good model from a mean on these data."
+        "the macro mean (over the means of covariate states) where it differs. ↑ higher, ↓ lower is better; "
+        "bold: the best model. “Can rank”: whether the metric tells a good model from a mean on these data."
     )
     return html.section("Scores", html.paragraph(text), html.table(head, rows))
 
