@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from perturbench_lamin.cli.options import assignments
 from perturbench_lamin.conditions import ObsKeys
+
+if TYPE_CHECKING:
+    from perturbench_lamin.evaluation.result import Evaluation
 
 FILE_IN = click.Path(path_type=Path, exists=True, dir_okay=False)
 FILE_OUT = click.Path(path_type=Path, dir_okay=False)
@@ -126,6 +129,13 @@ def split(
     "--baselines", is_flag=True, help="Score the baselines that can be made from the truth and training, too."
 )
 @click.option("--allow-missing", is_flag=True, help="Leave conditions without a prediction out, counted.")
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where to compute; auto: on a GPU where there is one.",
+)
 @click.option("--report", "page", type=FILE_OUT, metavar="REPORT.html", help="Write one self-contained page, too.")
 @click.option("--out", required=True, type=FILE_OUT, metavar="OUT.csv|parquet")
 def evaluate(
@@ -139,12 +149,14 @@ def evaluate(
     training: Path | None,
     baselines: bool,
     allow_missing: bool,
+    device: str,
     page: Path | None,
     out: Path,
 ) -> None:
     """Score predictions (cells, or one mean row a condition) against the truth; write the long metrics table.
 
-    The report has baselines beside the models, intervals, what the metrics can tell apart, and pictures.
+    Shown are the micro mean, over all conditions, and the macro mean, over the means of covariate states. The report
+    has baselines beside the models, intervals, what the metrics can tell apart, and pictures.
 
     \b
     Example:
@@ -167,10 +179,12 @@ def evaluate(
         allow_missing=allow_missing,
         baselines=baselines or page is not None,
         progress=interactive(),
+        device=device,
     )
     if page:
-        write_report(result, page, calibration=calibrate(truth, keys, profile, training=training))
-    click.echo(result.summary().to_string(index=False))
+        write_report(result, page, calibration=calibrate(truth, keys, profile, training=training, device=device))
+    click.echo(_summary(result))
+    click.echo(f"\nComputed on: {result.device}")
     for note in result.notes:
         click.secho(f"Note: {note}", fg="yellow", err=True)
     click.echo(f"\nWritten: {out}" + (f" and {page}" if page else ""))
@@ -178,9 +192,27 @@ def evaluate(
 
 @click.command()
 @click.argument("tables", nargs=-1, required=True, type=FILE_IN)
-@click.option("--out", type=FILE_OUT, metavar="OUT.csv", help="Write it as a table, too.")
+@click.option("--perturbation-key", default="condition", show_default=True, help="Column of conditions.")
+@click.option("--metric", "metrics", multiple=True, help="Show these alone, in this order; all by default.")
+@click.option(
+    "--average",
+    type=click.Choice(["micro", "macro"]),
+    default="micro",
+    show_default=True,
+    help="Over all conditions, or over the means of covariate states.",
+)
+@click.option("--markdown", is_flag=True, help="Show a Markdown table, the best in bold.")
+@click.option("--out", type=FILE_OUT, metavar="OUT.csv|parquet|md", help="Write it as a table, too.")
 @click.option("--figure", type=FILE_OUT, metavar="OUT.png|svg", help="Draw it, too.")
-def leaderboard(tables: tuple[Path, ...], out: Path | None, figure: Path | None) -> None:
+def leaderboard(
+    tables: tuple[Path, ...],
+    perturbation_key: str,
+    metrics: tuple[str, ...],
+    average: Literal["micro", "macro"],
+    markdown: bool,
+    out: Path | None,
+    figure: Path | None,
+) -> None:
     """Mean ± standard deviation over seeds of metrics TABLES (.csv or .parquet), by model and metric.
 
     \b
@@ -192,18 +224,36 @@ def leaderboard(tables: tuple[Path, ...], out: Path | None, figure: Path | None)
     from perturbench_lamin.evaluation import leaderboard as boards
     from perturbench_lamin.evaluation.figure import leaderboard_figure
     from perturbench_lamin.evaluation.result import write_table
-    from perturbench_lamin.files import atomic_path
+    from perturbench_lamin.files import atomic_path, write_text
 
     read = [pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path) for path in tables]
-    board = boards.leaderboard(pd.concat(read, ignore_index=True))
-    click.echo(boards.to_text(board).to_string(index=False))
-    if out:
+    board = boards.leaderboard(pd.concat(read, ignore_index=True), average=average, condition=perturbation_key)
+    chosen = metrics or None
+    if markdown:
+        click.echo(boards.to_markdown(board, chosen), nl=False)
+    else:
+        click.echo(boards.to_text(board, chosen).to_string(index=False))
+    if out and out.suffix == ".md":
+        write_text(out, boards.to_markdown(board, chosen))
+    elif out:
         write_table(board, out)
     if figure:
         with atomic_path(figure) as temporary:
-            leaderboard_figure(board).savefig(temporary, dpi=120)
+            leaderboard_figure(board, chosen).savefig(temporary, dpi=120)
     if out or figure:
         click.echo(f"\nWritten: {' and '.join(str(path) for path in (out, figure) if path)}")
+
+
+def _summary(result: Evaluation) -> str:
+    """The means by the names that the documentation gives them; the challenge's score where it can be had."""
+    from perturbench_lamin.evaluation.challenge import MEAN_BASELINE, challenge_score
+
+    summary = result.summary()
+    shown = summary.rename(columns={"mean": "micro mean", "macro_mean": "macro mean", "n_nan": "undefined"})
+    text: str = shown.to_string(index=False)
+    if result.profile.name != "vcc" or MEAN_BASELINE not in set(summary["model"]):
+        return text
+    return f"{text}\n\nVirtual Cell Challenge score\n{challenge_score(summary).to_string(index=False)}"
 
 
 def _named(predictions: tuple[str, ...]) -> dict[str, Path]:

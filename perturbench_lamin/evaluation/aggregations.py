@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from perturbench_lamin.evaluation.aggregate import Moments
 from perturbench_lamin.evaluation.differential import DifferentialExpression, differential_expression
@@ -14,7 +15,9 @@ from perturbench_lamin.evaluation.energy import distances_to
 from perturbench_lamin.evaluation.pca import Basis
 from perturbench_lamin.evaluation.profiles import Conventions
 from perturbench_lamin.evaluation.tscores import t_scores
+from perturbench_lamin.evaluation.wilcoxon import RankSums
 
+LOGP_FLOOR = 1e-24
 LOGFC_OFFSET = 0.1
 """Added to means before the logarithm (PerturBench); a mean at or below −0.1 has no logarithm."""
 
@@ -27,13 +30,13 @@ class Side:
         moments: statistics, a row per condition; genes sorted by name.
         cells: each condition's cells in the PCA space (cells × components); None unless asked for.
         expression: each condition's cells (cells × genes); None unless asked for.
-        p_values: rank-sum tests against the true controls (conditions × genes); None unless asked for.
+        tests: rank-sum tests against the true controls (conditions × genes); None unless asked for.
     """
 
     moments: Moments
     cells: Sequence[np.ndarray] | None = None
     expression: Sequence[np.ndarray] | None = None
-    p_values: np.ndarray | None = None
+    tests: RankSums | None = None
 
 
 @dataclass(frozen=True)
@@ -143,8 +146,15 @@ def edistance_cells(side: Side, context: Context, conventions: Conventions) -> n
 
 def de(side: Side, context: Context, conventions: Conventions) -> DifferentialExpression:
     """Rank-sum tests against the true controls."""
-    assert side.p_values is not None
-    return differential_expression(side.moments.means, context.control.means, side.p_values)
+    assert side.tests is not None
+    return differential_expression(side.moments.means, context.control.means, side.tests.p)
+
+
+def logp(side: Side, context: Context, conventions: Conventions) -> np.ndarray:
+    """−ln(p + 1e-24) · sign(z) of the rank-sum test as scanpy has it: without tie and continuity correction."""
+    assert side.tests is not None
+    z = side.tests.z
+    return -np.log(2 * stats.norm.sf(np.abs(z)) + LOGP_FLOOR) * np.sign(z)
 
 
 _PCA = frozenset({"basis", "cells"})
@@ -167,5 +177,6 @@ AGGREGATIONS: Mapping[str, Aggregation] = {
         edistance_cells, "energy distance of cells to the controls in gene space", _EXPRESSION, by_gene=False
     ),
     "scores": Aggregation(scores, "t statistic of each gene against control", frozenset({"variances"})),
+    "logp": Aggregation(logp, "−ln(p + 1e-24) · sign(z) of rank-sum tests against control", frozenset({"tests"})),
     "de": Aggregation(de, "log2 fold change and FDR of rank-sum tests", frozenset({"tests"}), by_gene=False),
 }

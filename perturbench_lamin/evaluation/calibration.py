@@ -16,6 +16,7 @@ import pandas as pd
 from perturbench_lamin.conditions import ObsKeys
 from perturbench_lamin.evaluation.baselines import control_mean, mean_prediction, perturbation_mean
 from perturbench_lamin.evaluation.cells import Source
+from perturbench_lamin.evaluation.device import on_device
 from perturbench_lamin.evaluation.differential import adjusted
 from perturbench_lamin.evaluation.evaluate import needs_of, score
 from perturbench_lamin.evaluation.groups import Groups
@@ -72,6 +73,7 @@ def calibrate(
     *,
     training: Source | None = None,
     seed: int = 0,
+    device: str = "cpu",
 ) -> Calibration:
     """Score the controls of a dataset in each metric of a profile.
 
@@ -81,12 +83,21 @@ def calibrate(
         profile: which metrics, by whose conventions.
         training: cells whose conditions make the perturbation mean.
         seed: of the halving, which does not depend on the order of the cells.
+        device: as in :func:`~perturbench_lamin.evaluation.evaluate.evaluate`.
 
     Raises:
         InputError: as :func:`~perturbench_lamin.evaluation.evaluate.evaluate`; or no condition
             has two cells.
     """
     chosen = get_profile(profile)
+    with on_device(device):
+        return Calibration(_table(_control_scores(truth, keys, chosen, training, seed)), keys, chosen)
+
+
+def _control_scores(
+    truth: Source, keys: ObsKeys, chosen: Profile, training: Source | None, seed: int
+) -> dict[str, pd.DataFrame]:
+    """The long table of each control."""
     metrics = [get_metric(name) for name in chosen.metrics]
     needs = needs_of(metrics) | {"variances"}
     half = load_truth(truth, keys, needs, chosen.conventions.n_components, training, _half(0, seed))
@@ -97,8 +108,7 @@ def calibrate(
         "mean": mean_prediction("mean", half, other.pairs, perturbation_mean(half, keys, other.pairs).means),
         "control": mean_prediction("control", half, other.pairs, control_mean(half, keys, other.pairs).means),
     }
-    scores = {name: score(half, side, keys, metrics, chosen.conventions) for name, side in controls.items()}
-    return Calibration(_table(scores), keys, chosen)
+    return {name: score(half, side, keys, metrics, chosen.conventions) for name, side in controls.items()}
 
 
 def dynamic_range(positive: np.ndarray, negative: np.ndarray, best: np.ndarray) -> np.ndarray:

@@ -157,6 +157,7 @@ _NONADDITIVE = (
 BUILT_IN: tuple[Metric, ...] = (
     *(_on("average", measure) for measure in (_RMSE, _MSE, _MAE, _L2, _R2, _R2_SWAPPED, _PEARSON, _COSINE)),
     *(_on("logfc", measure, reference="control") for measure in (_COSINE, _PEARSON, _RMSE, _MSE, _MAE)),
+    _on("logp", _COSINE, "PerturBench's public code (August 2024)", "control"),
     _on("pca_average", _COSINE),
     _on("pca", _MMD),
     _on("cells", _MMD),

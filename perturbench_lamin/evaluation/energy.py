@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from perturbench_lamin.evaluation.device import accelerator
 from perturbench_lamin.evaluation.threads import over_ranges
 
 TILE_CELLS = 1024
@@ -32,9 +33,7 @@ def energy(truth: Sequence[np.ndarray], prediction: Sequence[np.ndarray]) -> np.
     Returns:
         (conditions,), ≥ 0 up to rounding.
     """
-    tiles = [_tile([cells]) for cells in truth]
-    cross = _over_groups(lambda i: _mean_distances(prediction[i], tiles[i])[0], prediction)
-    return cross - _within(prediction) - _within(truth)
+    return _paired_distances(prediction, truth) - _within(prediction) - _within(truth)
 
 
 def energy_pairs(truth: Sequence[np.ndarray], prediction: Sequence[np.ndarray]) -> np.ndarray:
@@ -52,6 +51,8 @@ def mean_distances(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) ->
     Returns:
         groups of ``first`` × groups of ``second``.
     """
+    if (device := accelerator()) is not None:
+        return device.mean_distances(first, second)
     tiles = [_tile(second[part]) for part in _parts(second)]
     return _over_groups(lambda i: np.concatenate([_mean_distances(first[i], tile) for tile in tiles]), first)
 
@@ -97,7 +98,14 @@ def _mean_distances(cells: np.ndarray, tile: _Tile) -> np.ndarray:
 
 def _within(groups: Sequence[np.ndarray]) -> np.ndarray:
     """½E‖X−X′‖ of each group."""
-    return 0.5 * _over_groups(lambda i: _mean_distances(groups[i], _tile([groups[i]]))[0], groups)
+    return 0.5 * _paired_distances(groups, groups)
+
+
+def _paired_distances(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> np.ndarray:
+    """Mean distance between the cells of group i of both: (groups,)."""
+    if (device := accelerator()) is not None:
+        return device.paired_distances(first, second)
+    return _over_groups(lambda i: _mean_distances(first[i], _tile([second[i]]))[0], first)
 
 
 def _over_groups(function: Callable[[int], np.ndarray], groups: Sequence[np.ndarray]) -> np.ndarray:

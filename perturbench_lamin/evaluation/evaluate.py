@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from perturbench_lamin.errors import InputError, some
 from perturbench_lamin.evaluation import notes
 from perturbench_lamin.evaluation.baselines import PREFIX, baseline_predictions
 from perturbench_lamin.evaluation.cells import Source
+from perturbench_lamin.evaluation.device import on_device
 from perturbench_lamin.evaluation.effects import Effects
 from perturbench_lamin.evaluation.facts import Subjects
 from perturbench_lamin.evaluation.groups import Pair, State
@@ -39,6 +41,7 @@ def evaluate(
     allow_missing: bool = False,
     baselines: bool = False,
     progress: bool = False,
+    device: str = "cpu",
 ) -> Evaluation:
     """Score models' predictions of all perturbed conditions of the truth, covariate state by covariate state.
 
@@ -53,13 +56,35 @@ def evaluate(
         allow_missing: leave conditions without a prediction out, with a note, instead of failing.
         baselines: also score what needs no model, see :mod:`~perturbench_lamin.evaluation.baselines`.
         progress: show a progress bar.
+        device: where the heavy kernels run: ``cpu``, ``cuda``, or ``auto``, see
+            :mod:`~perturbench_lamin.evaluation.device`.
 
     Returns:
         The metrics, with notes on what was left out or looks wrong.
 
     Raises:
-        InputError: a file, table or name is not what it must be.
+        InputError: a file, table or name is not what it must be; or there is no such device.
     """
+    with on_device(device) as used:
+        result = score_all(
+            truth, predictions, keys, profile, training,
+            allow_missing=allow_missing, baselines=baselines, progress=progress,
+        )  # fmt: skip
+    return replace(result, device=used)
+
+
+def score_all(
+    truth: Source,
+    predictions: Mapping[str, Source],
+    keys: ObsKeys,
+    profile: str | Profile = "perturbench",
+    training: Source | None = None,
+    *,
+    allow_missing: bool = False,
+    baselines: bool = False,
+    progress: bool = False,
+) -> Evaluation:
+    """:func:`evaluate` on the device that is in use."""
     chosen = get_profile(profile)
     metrics = [get_metric(name) for name in chosen.metrics]
     needs = needs_of(metrics)
@@ -95,6 +120,7 @@ def evaluate_files(
     allow_missing: bool = False,
     baselines: bool = False,
     progress: bool = False,
+    device: str = "cpu",
 ) -> Evaluation:
     """:func:`evaluate` on h5ad files, read block by block; models are named by their files unless a mapping is given.
 
@@ -108,6 +134,7 @@ def evaluate_files(
         allow_missing: see :func:`evaluate`.
         baselines: see :func:`evaluate`.
         progress: see :func:`evaluate`.
+        device: see :func:`evaluate`.
 
     Raises:
         InputError: as :func:`evaluate`; or two files have the same name.
@@ -115,7 +142,7 @@ def evaluate_files(
     named = predictions if isinstance(predictions, Mapping) else _named(predictions)
     result = evaluate(
         truth, named, keys, profile,
-        training=training, allow_missing=allow_missing, baselines=baselines, progress=progress,
+        training=training, allow_missing=allow_missing, baselines=baselines, progress=progress, device=device,
     )  # fmt: skip
     if out is not None:
         result.write(out)

@@ -1,4 +1,5 @@
-"""Sums of outer products of cells, Σ x xᵀ, in float64: of sparse cells from their stored values alone."""
+"""Sums of outer products of cells, Σ x xᵀ, in float64, and their eigenvectors: of sparse cells from their stored
+values alone."""
 
 from __future__ import annotations
 
@@ -19,6 +20,22 @@ DENSE_VALUES = 1 << 22
 
 DENSE_SHARE = 0.3
 """From this share of stored values on, a dense product is faster."""
+
+
+def outer_products(n_genes: int) -> np.ndarray:
+    """An empty sum: genes × genes."""
+    return np.zeros((n_genes, n_genes), order="F")
+
+
+def largest_eigenvectors(gram: np.ndarray, n: int, mean: np.ndarray, k: int) -> np.ndarray:
+    """Of Σ x xᵀ − n m mᵀ, from the upper triangle of ``gram``, which is overwritten.
+
+    Returns:
+        columns by rising eigenvalue, (genes × k).
+    """
+    gram = linalg.blas.dsyr(-float(n), mean, a=gram, overwrite_a=True)
+    chosen = (len(mean) - k, len(mean) - 1)
+    return np.asarray(linalg.eigh(gram, lower=False, subset_by_index=chosen, overwrite_a=True)[1])
 
 
 def add_outer_products(block: Any, gram: np.ndarray) -> np.ndarray:

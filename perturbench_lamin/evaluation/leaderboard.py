@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import pandas as pd
 
@@ -15,40 +16,60 @@ BOARD = ("dataset", "task", "split", "profile")
 RUN = "seed"
 
 
-def leaderboard(table: pd.DataFrame) -> pd.DataFrame:
+Average = Literal["micro", "macro"]
+
+
+def leaderboard(table: pd.DataFrame, *, average: Average = "micro", condition: str = "condition") -> pd.DataFrame:
     """Summarise runs.
 
-    A run's score is its mean over conditions (micro average, undefined values left out); a model's is the
-    mean of its runs' scores, with their sample standard deviation (ddof 1).
+    A run's score is its mean over all conditions (micro), or over the means of its covariate states (macro), undefined
+    values left out; a model's is the mean of its runs' scores, with their sample standard deviation (ddof 1).
 
     Args:
         table: ``model``, ``metric``, ``value``, and any of ``dataset``, ``task``, ``split``, ``profile``,
-            ``seed``; other columns (covariates, condition) tell the values of a run apart.
+            ``seed``; other columns (the covariates) tell the values of a run apart.
+        average: the scores that ``mean``, ``sd`` and ``place`` are made of.
+        condition: the column of conditions; without it there is no macro average.
 
     Returns:
         Sorted by board, metric and model: the board's columns, ``metric``, ``model``, ``mean``, ``sd`` (NaN for
-        one run), ``n_seeds``, ``n_values`` and ``n_nan`` over all runs, and ``place`` (1 is best, by the
-        metric's direction; equal means share the better place; no place for a model whose mean is undefined).
+        one run), ``n_seeds``, ``n_values`` and ``n_nan`` over all runs, ``micro_mean`` and ``macro_mean``, and
+        ``place`` (1 is best, by the metric's direction; equal means share the better place; no place for a model
+        whose mean is undefined).
 
     Raises:
         InputError: a column is missing, a metric is unknown, or values of a run occur twice.
     """
     _require_columns(table)
+    if average == "macro" and condition not in table.columns:
+        raise InputError(f"No column {condition!r}", where="metrics table", fix=nearest(condition, table.columns))
     group = [*_board(table), "metric", "model"]
-    runs = table.groupby([*group, *_present(table, [RUN])], observed=True)["value"].agg(["mean", "size", "count"])
-    over_runs = runs.groupby(group, observed=True)
+    over_runs = _run_scores(table, group, condition).groupby(group, observed=True)
     board = pd.DataFrame(
         {
-            "mean": over_runs["mean"].mean(),
-            "sd": over_runs["mean"].std(ddof=1),
-            "n_seeds": over_runs["mean"].count(),
+            "mean": over_runs[average].mean(),
+            "sd": over_runs[average].std(ddof=1),
+            "n_seeds": over_runs[average].count(),
             "n_values": over_runs["size"].sum(),
             "n_nan": over_runs["size"].sum() - over_runs["count"].sum(),
+            "micro_mean": over_runs["micro"].mean(),
+            "macro_mean": over_runs["macro"].mean(),
         }
     ).reset_index()
     signed = board["mean"].where(~board["metric"].map(_higher_is_better), -board["mean"])
     places = signed.groupby([board[name] for name in [*_board(table), "metric"]], observed=True).rank(method="min")
     return board.assign(place=places.astype("Int64"))
+
+
+def _run_scores(table: pd.DataFrame, group: list[str], condition: str) -> pd.DataFrame:
+    """Each run's ``micro`` and ``macro`` score, with the ``size`` and ``count`` of its values."""
+    run = [*group, *_present(table, [RUN])]
+    runs = table.groupby(run, observed=True)["value"].agg(["mean", "size", "count"]).rename(columns={"mean": "micro"})
+    if condition not in table.columns:
+        return runs.assign(macro=float("nan"))
+    state = [name for name in table.columns if name not in (*run, condition, "value")]
+    states = table.groupby([*run, *state], observed=True, dropna=False)["value"].mean()
+    return runs.assign(macro=states.groupby(run, observed=True).mean())
 
 
 def order_models(board: pd.DataFrame, metric: str) -> list[str]:

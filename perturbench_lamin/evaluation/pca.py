@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import linalg, sparse
+from scipy import sparse
 
 from perturbench_lamin.errors import InputError
+from perturbench_lamin.evaluation import gram as processor
 from perturbench_lamin.evaluation.cells import Cells
-from perturbench_lamin.evaluation.gram import add_outer_products
+from perturbench_lamin.evaluation.device import accelerator
 from perturbench_lamin.evaluation.pairwise import products
 from perturbench_lamin.evaluation.threads import over_ranges
 
@@ -53,14 +54,13 @@ def fit_basis(cells: Cells, order: np.ndarray, n_components: int) -> Basis:
     n = len(cells.obs)
     if n < 2:
         raise InputError(f"{n} cells are too few for principal components", where=cells.where)
-    total, gram = np.zeros(len(cells.genes)), np.zeros((len(cells.genes),) * 2, order="F")
+    place: Any = accelerator() or processor
+    total, gram = np.zeros(len(cells.genes)), place.outer_products(len(cells.genes))
     for _, block in cells.row_blocks():
         total += _column_sums(block)
-        gram = add_outer_products(block, gram)
+        gram = place.add_outer_products(block, gram)
     mean = total / n
-    gram = linalg.blas.dsyr(-float(n), mean, a=gram, overwrite_a=True)  # the upper triangle
-    k = min(n_components, n - 1, len(mean))
-    _, vectors = linalg.eigh(gram, lower=False, subset_by_index=(len(mean) - k, len(mean) - 1), overwrite_a=True)
+    vectors = place.largest_eigenvectors(gram, n, mean, min(n_components, n - 1, len(mean)))
     return Basis(mean[order], _signed(vectors[order, ::-1]))
 
 
@@ -116,7 +116,10 @@ def _project_into(
             used = np.flatnonzero(places[part] >= 0)
             projected[places[part][used]] = _projected(block[part][used], components) - offset
 
-    if sparse.issparse(block):
+    if (device := accelerator()) is not None:
+        used = np.flatnonzero(places >= 0)
+        projected[places[used]] = device.project(block[used], components) - offset
+    elif sparse.issparse(block):
         over_ranges(project, len(places))
     else:
         project(0, len(places))  # the products use all cores

@@ -18,6 +18,7 @@ from perturbench_lamin.evaluation.notes import Note
 from perturbench_lamin.evaluation.pca import project_cells
 from perturbench_lamin.evaluation.truth import Keep, Truth, rank_sum_tests, take_side
 from perturbench_lamin.evaluation.validate import ScaleWatch, gene_order, require_predicted, require_prediction_obs
+from perturbench_lamin.evaluation.wilcoxon import RankSums
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Prediction:
         cells: each pair's cells in the truth's PCA space; None unless asked for.
         notes: what was left out.
         expression: each pair's cells; None unless asked for.
-        p_values: rank-sum tests against the true controls; None unless asked for.
+        tests: rank-sum tests against the true controls; None unless asked for.
     """
 
     model: str
@@ -40,11 +41,11 @@ class Prediction:
     cells: list[np.ndarray] | None
     notes: tuple[Note, ...]
     expression: DenseGroups | None = None
-    p_values: np.ndarray | None = None
+    tests: RankSums | None = None
 
     def side(self, rows: Sequence[int]) -> Side:
         """What of some pairs is compared with the truth."""
-        return take_side(rows, self.moments, self.cells, self.expression, self.p_values)
+        return take_side(rows, self.moments, self.cells, self.expression, self.tests)
 
 
 def load_prediction(

@@ -76,7 +76,7 @@ _FULL = (
     *("mse_average", "mae_average", "r2_average", "pearson_average", "cosine_average"),
     *("l2_average", "l2_average@expressed1000", "l2_average@de20", "l2_average@fdr0.05"),
     *("pearson_logfc", "pearson_logfc_rank", "cosine_pca_average", "cosine_pca_average_rank"),
-    *("pearson_scores", "r2_scores", "top_k_recall_scores", "mmd_pca", "mmd_pca_rank"),
+    *("cosine_logp", "pearson_scores", "r2_scores", "top_k_recall_scores", "mmd_pca", "mmd_pca_rank"),
     *("pearson_delta_control", "pearson_delta_control@de20", "pearson_delta_perturbation_mean", "centroid_accuracy"),
     *("wmse_average", "wr2_delta_control", "wr2_delta_perturbation_mean"),
     *("discrimination_score_l1", "discrimination_score_l2", "discrimination_score_cosine", *_DE),

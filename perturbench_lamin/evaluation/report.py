@@ -18,6 +18,7 @@ from perturbench_lamin.evaluation.groups import Pair
 from perturbench_lamin.evaluation.notes import Note
 from perturbench_lamin.evaluation.registry import get_metric
 from perturbench_lamin.evaluation.report_tables import definitions_section, differences_section, scores_section
+from perturbench_lamin.evaluation.report_verdict import verdict
 from perturbench_lamin.evaluation.result import WHOLE_STATE, Evaluation
 from perturbench_lamin.files import write_text
 
@@ -42,7 +43,7 @@ def write_report(
     title: str = "Evaluation",
     resampling: Resampling = DEFAULT,
 ) -> Path:
-    """Write a report: warnings, table, scale, calibration, distributions, rank curves, effects, definitions.
+    """Write a report: verdict, warnings, table, scale, calibration, distributions, rank curves, effects, definitions.
 
     Args:
         result: of :func:`~perturbench_lamin.evaluation.evaluate.evaluate`, best with ``baselines=True``.
@@ -58,6 +59,7 @@ def write_report(
 def _sections(result: Evaluation, calibration: Calibration | None, resampling: Resampling) -> Iterator[str]:
     controls = None if calibration is None else calibration.summary()
     yield _introduction(result)
+    yield html.section("In short", *(html.paragraph(text) for text in verdict(result, controls, resampling)))
     yield html.section("Read this first", html.warnings(_warnings(result, controls)))
     yield scores_section(result, controls, resampling)
     if controls is not None:
@@ -79,7 +81,8 @@ def _introduction(result: Evaluation) -> str:
     own = [model for model in models if not model.startswith(PREFIX)]
     return html.paragraph(
         f"{len(own)} models and {len(models) - len(own)} baselines, {len(pairs):,} conditions in {states:,} covariate "
-        f"states. Profile “{result.profile.name}”: {result.profile.description} Changes are from the true controls."
+        f"states. Profile “{result.profile.name}”: {result.profile.description} Changes are from the true "
+        f"controls. Computed on: {result.device}."
     )
 
 

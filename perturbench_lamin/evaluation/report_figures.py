@@ -16,6 +16,9 @@ from perturbench_lamin.evaluation.effects import Effects
 from perturbench_lamin.evaluation.groups import Pair
 from perturbench_lamin.evaluation.validate import pair_name
 
+TALL = 20
+"""Rows from which on a figure has its scale at the top, too."""
+
 SCALE_LIMITS = (-0.5, 1.25)
 """Models outside are drawn at the edge."""
 
@@ -41,6 +44,7 @@ def scale_figure(scale: pd.DataFrame, metrics: Sequence[str]) -> Figure:
     panel.set_ylim(len(metrics) - 0.4, -0.6)
     panel.set_xlim(SCALE_LIMITS[0] - 0.05, SCALE_LIMITS[1] + 0.05)
     panel.set_xticks([0, 0.5, 1], ["mean baseline", "half way", "technical duplicate"], fontsize="small")
+    panel.tick_params(axis="x", top=True, labeltop=len(metrics) > TALL)
     panel.grid(axis="y", linewidth=0.3)
     figure.legend(loc="outside right upper", fontsize="small", frameon=False)
     return figure

@@ -24,15 +24,19 @@ def scores_section(result: Evaluation, controls: pd.DataFrame | None, resampling
         means = bounds["mean"].loc[metric]
         signed = means.reindex(own) * (1 if get_metric(metric).higher_is_better else -1)
         row = [(f"{metric} {'↑' if get_metric(metric).higher_is_better else '↓'}", "")]
+        if known is not None:
+            row.append(("yes", "") if known.loc[metric, "can_rank"] else ("no", "flag"))
         row += [(_cell(bounds.loc[(metric, m)]), "best" if signed.get(m) == signed.max() else "") for m in models]
         if known is not None:
             row += [(_number(known.loc[metric, name]), "") for name in ("negative", "positive")]
-            row.append(("yes", "") if known.loc[metric, "can_rank"] else ("no", "flag"))
         rows.append(row)
-    head = ["metric", *models, *([] if known is None else ["negative control", "positive control", "can rank"])]
+    head = ["metric", *models]
+    if known is not None:
+        head = ["metric", "can rank", *models, "negative control", "positive control"]
     text = (
-        f"Mean over conditions, {resampling.level:.0%} bootstrap interval over conditions, and in parentheses the "
-        "macro mean (over covariate states) where it differs. ↑ higher, ↓ lower is better; bold: the best model."
+        f"Micro mean (over all conditions), with its {resampling.level:.0%} bootstrap interval over conditions, and "
+        "the macro mean (over the means of covariate states) where it differs. ↑ higher, ↓ lower is better; "
+        "bold: the best model. “Can rank”: whether the metric tells a good model from a mean on these data."
     )
     return html.section("Scores", html.paragraph(text), html.table(head, rows))
 
@@ -58,7 +62,10 @@ def differences_section(result: Evaluation, resampling: Resampling) -> str:
 def definitions_section(result: Evaluation) -> str:
     """What the metrics are."""
     metrics = [get_metric(name) for name in result.profile.metrics]
-    rows = [[(m.name, ""), (m.formula, ""), (m.reference, ""), (f"{m.best:g}", ""), (m.citation, "")] for m in metrics]
+    rows = [
+        [(m.name, ""), (m.formula, "formula"), (m.reference, ""), (f"{m.best:g}", ""), (m.citation, "formula")]
+        for m in metrics
+    ]
     return html.section("Definitions", html.table(["metric", "formula", "reference", "best", "source"], rows))
 
 
@@ -69,9 +76,9 @@ def _difference(bounds: pd.Series) -> tuple[str, str]:
 def _cell(bounds: pd.Series) -> str:
     text = _number(bounds["mean"])
     if np.isfinite(bounds["low"]):
-        text += f" [{_number(bounds['low'])}, {_number(bounds['high'])}]"
+        text += f"\n[{_number(bounds['low'])}, {_number(bounds['high'])}]"
     macro = _number(bounds["macro_mean"])
-    return text if macro == _number(bounds["mean"]) else f"{text} ({macro})"
+    return text if macro == _number(bounds["mean"]) else f"{text}\nmacro {macro}"
 
 
 def _number(value: object) -> str:

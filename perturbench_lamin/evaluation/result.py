@@ -29,6 +29,7 @@ class Evaluation:
         profile: what the metrics were chosen and computed by.
         keys: the obs columns.
         effects: true and predicted means, for a report; None where they were not kept.
+        device: where the heavy kernels ran.
     """
 
     table: pd.DataFrame
@@ -36,6 +37,7 @@ class Evaluation:
     profile: Profile
     keys: ObsKeys
     effects: Effects | None = None
+    device: str = "cpu"
 
     def summary(self) -> pd.DataFrame:
         """One row per model and metric.

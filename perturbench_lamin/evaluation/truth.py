@@ -19,7 +19,7 @@ from perturbench_lamin.evaluation.groups import Groups, Pair, State, group_cells
 from perturbench_lamin.evaluation.observed import Observed
 from perturbench_lamin.evaluation.pca import Basis, fit_basis, project_cells
 from perturbench_lamin.evaluation.validate import ScaleWatch, gene_order, require_truth
-from perturbench_lamin.evaluation.wilcoxon import SortedControls, p_values, sort_controls
+from perturbench_lamin.evaluation.wilcoxon import RankSums, SortedControls, rank_sums, sort_controls
 
 Keep = Callable[[pd.DataFrame, Groups], np.ndarray]
 """``keep(obs, groups)`` → whether to use each cell."""
@@ -38,7 +38,7 @@ class Truth:
         perturbation_means: per covariate state, the mean of the conditions' means.
         singles: per covariate state, the mean of each perturbation that was observed alone.
         expression: each pair's cells; None unless asked for.
-        p_values: rank-sum tests of each pair, controls excepted; None unless asked for.
+        tests: rank-sum tests of each pair, controls excepted; None unless asked for.
         controls: the control cells of each state, sorted for those tests.
         training: statistics of the training cells' pairs; None where there are none.
     """
@@ -51,7 +51,7 @@ class Truth:
     perturbation_means: dict[State, np.ndarray]
     singles: dict[State, dict[str, np.ndarray]]
     expression: DenseGroups | None = None
-    p_values: np.ndarray | None = None
+    tests: RankSums | None = None
     controls: dict[State, SortedControls] = field(default_factory=dict)
     training: Observed | None = None
 
@@ -73,7 +73,7 @@ class Truth:
     def side(self, pairs: Sequence[Pair]) -> Side:
         """What of some pairs is compared with their prediction."""
         rows = [self.groups.index[pair] for pair in pairs]
-        return take_side(rows, self.moments, self.cells, self.expression, self.p_values)
+        return take_side(rows, self.moments, self.cells, self.expression, self.tests)
 
 
 def take_side(
@@ -81,14 +81,14 @@ def take_side(
     moments: Moments,
     cells: Sequence[np.ndarray] | None,
     expression: DenseGroups | None,
-    p_values: np.ndarray | None,
+    tests: RankSums | None,
 ) -> Side:
     """Some rows of everything."""
     return Side(
         moments.take(list(rows)),
         None if cells is None else [cells[row] for row in rows],
         None if expression is None else expression.take(rows),
-        None if p_values is None else p_values[list(rows)],
+        None if tests is None else tests.take(rows),
     )
 
 
@@ -145,12 +145,12 @@ def rank_sum_tests(
     controls: Mapping[State, SortedControls],
     order: np.ndarray,
     copies: np.ndarray | None = None,
-) -> np.ndarray:
-    """Rank-sum tests of each pair's cells against the true controls of its state: p-values, (pairs × genes).
+) -> RankSums:
+    """Rank-sum tests of each pair's cells against the true controls of its state.
 
     NaN for a pair of one cell: a mean row is no sample.
     """
-    found = np.full((len(pairs), len(order)), np.nan)
+    found = RankSums.empty(len(pairs), len(order))
     for state, control in controls.items():
         here = [
             row
@@ -158,7 +158,8 @@ def rank_sum_tests(
             if pair[0] == state and len(rows[row]) * (1 if copies is None else copies[row]) > 1
         ]
         own = None if copies is None else copies[here]
-        found[here] = p_values(X, [rows[row] for row in here], control, order, own)
+        tests = rank_sums(X, [rows[row] for row in here], control, order, own)
+        found.p[here], found.z[here] = tests.p, tests.z
     return found
 
 

@@ -39,6 +39,28 @@ class SortedControls:
     ties: np.ndarray
 
 
+@dataclass(frozen=True)
+class RankSums:
+    """Tests of groups of cells against controls.
+
+    Attributes:
+        p: two-sided p-values with tie and continuity correction, (groups × genes); NaN for a group without cells.
+        z: (U − mean) / standard deviation without either correction, as scanpy's ``rank_genes_groups`` scores.
+    """
+
+    p: np.ndarray
+    z: np.ndarray
+
+    @classmethod
+    def empty(cls, n_groups: int, n_genes: int) -> RankSums:
+        """No test yet: NaN."""
+        return cls(np.full((n_groups, n_genes), np.nan), np.full((n_groups, n_genes), np.nan))
+
+    def take(self, rows: Sequence[int]) -> RankSums:
+        """The tests of some groups."""
+        return RankSums(self.p[list(rows)], self.z[list(rows)])
+
+
 def sort_controls(cells: Any, order: np.ndarray) -> SortedControls:
     """Sort control cells (rows × genes, CSR or dense) gene by gene; ``order``: the column of each gene."""
     by_gene = _without_zeros(cells).tocsc()[:, order]
@@ -48,14 +70,14 @@ def sort_controls(cells: Any, order: np.ndarray) -> SortedControls:
     return SortedControls(by_gene.shape[0], starts, values, ties)
 
 
-def p_values(
+def rank_sums(
     X: Any,
     groups: Sequence[np.ndarray],
     controls: SortedControls,
     order: np.ndarray,
     copies: np.ndarray | None = None,
-) -> np.ndarray:
-    """Two-sided p-values of every gene in every group of cells against the controls.
+) -> RankSums:
+    """Test every gene in every group of cells against the controls.
 
     Args:
         X: cells × genes, CSR or dense, in memory.
@@ -63,11 +85,8 @@ def p_values(
         controls: of the same genes.
         order: the column of ``X`` of each of the controls' genes.
         copies: how many times each row of a group counts; once where None.
-
-    Returns:
-        groups × genes; NaN for a group without cells.
     """
-    out = np.full((len(groups), len(order)), np.nan)
+    out = RankSums.empty(len(groups), len(order))
     genes = np.empty(X.shape[1], dtype=np.int32)
     genes[order] = np.arange(len(order), dtype=np.int32)
     repeat = np.ones(len(groups), dtype=np.int64) if copies is None else np.asarray(copies, dtype=np.int64)
@@ -75,20 +94,25 @@ def p_values(
         members = groups[part]
         block = _without_zeros(X[np.concatenate(members)])
         starts = np.cumsum([0, *map(len, members)])
-        _test_block(block, genes[block.indices], starts, repeat[part], controls, out[part])
+        _test_block(block, genes[block.indices], starts, repeat[part], controls, (out.p[part], out.z[part]))
     return out
 
 
 def _test_block(
-    block: Any, genes: np.ndarray, starts: np.ndarray, repeat: np.ndarray, controls: SortedControls, out: np.ndarray
+    block: Any,
+    genes: np.ndarray,
+    starts: np.ndarray,
+    repeat: np.ndarray,
+    controls: SortedControls,
+    out: tuple[np.ndarray, np.ndarray],
 ) -> None:
     indptr, data = block.indptr.astype(np.int64), block.data.astype(np.float64)
     over_ranges(
         lambda a, b: _test_groups(
             indptr, genes, data, starts, repeat, a, b,
-            controls.n, controls.starts, controls.values, controls.ties, out,
+            controls.n, controls.starts, controls.values, controls.ties, *out,
         ),
-        len(out),
+        len(out[0]),
         np.diff(starts),
     )  # fmt: skip
 
@@ -145,7 +169,7 @@ def _by_gene(indptr, indices, data, first, last, begins, values):  # type: ignor
 
 @njit(nogil=True, cache=True)
 def _test_groups(  # type: ignore[no-untyped-def]
-    indptr, indices, data, starts, repeat, first, last, n_control, c_starts, c_values, c_ties, out
+    indptr, indices, data, starts, repeat, first, last, n_control, c_starts, c_values, c_ties, p, z
 ):
     n_genes = len(c_starts) - 1
     begins = np.zeros(n_genes + 1, dtype=np.int64)
@@ -157,12 +181,12 @@ def _test_groups(  # type: ignore[no-untyped-def]
             for gene in range(n_genes):
                 own = values[begins[gene] : begins[gene + 1]]
                 control = c_values[c_starts[gene] : c_starts[gene + 1]]
-                out[group, gene] = _p_value(own, b - a, repeat[group], control, n_control, c_ties[gene])
+                p[group, gene], z[group, gene] = _test(own, b - a, repeat[group], control, n_control, c_ties[gene])
 
 
 @njit(nogil=True, cache=True)
-def _p_value(own, n_own, repeat, control, n_control, ties):  # type: ignore[no-untyped-def]
-    """The test of one gene from the sorted values other than zero; ``repeat``: times each own value counts."""
+def _test(own, n_own, repeat, control, n_control, ties):  # type: ignore[no-untyped-def]
+    """p and z of one gene from the sorted values other than zero; ``repeat``: times each own value counts."""
     zeros, own_zeros = n_control - len(control), (n_own - len(own)) * repeat
     negative = np.searchsorted(control, 0.0)
     u = own_zeros * (negative + 0.5 * zeros)
@@ -183,7 +207,8 @@ def _p_value(own, n_own, repeat, control, n_control, ties):  # type: ignore[no-u
     n1, n2 = float(n_own * repeat), float(n_control)
     n = n1 + n2
     square = n1 * n2 / 12.0 * ((n + 1.0) - ties / (n * (n - 1.0))) if n > 1 else 0.0
+    plain = (u - n1 * n2 / 2.0) / math.sqrt(n1 * n2 * (n + 1.0) / 12.0)
     if square <= 0.0:
-        return 1.0  # all values are equal
+        return 1.0, plain  # all values are equal
     z = (max(u, n1 * n2 - u) - n1 * n2 / 2.0 - 0.5) / math.sqrt(square)
-    return min(1.0, math.erfc(z / math.sqrt(2.0)))
+    return min(1.0, math.erfc(z / math.sqrt(2.0))), plain

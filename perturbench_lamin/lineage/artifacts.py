@@ -62,8 +62,7 @@ def get(key_or_uid: str) -> ln.Artifact:
         InputError: there is none; the nearest keys are named.
     """
     if "*" in key_or_uid:
-        pattern = re.escape(key_or_uid).replace(r"\*", "[^/]+")
-        found = ln.Artifact.filter(key__regex=f"^{pattern}$", is_latest=True).order_by("-created_at").first()
+        found = ln.Artifact.filter(key__regex=_regex(key_or_uid), is_latest=True).order_by("-created_at").first()
     elif "/" in key_or_uid:
         found = ln.Artifact.filter(key=key_or_uid, is_latest=True).order_by("-created_at").first()
     else:
@@ -77,6 +76,15 @@ def get(key_or_uid: str) -> ln.Artifact:
 def latest_keys(folder: str) -> list[str]:
     """The keys in a folder of the instance, sorted."""
     return sorted(set(ln.Artifact.filter(key__startswith=folder, is_latest=True).values_list("key", flat=True)))
+
+
+def matching_keys(pattern: str) -> list[str]:
+    """The keys that match a pattern, sorted; ``*`` stands for any one folder or part of a name."""
+    return sorted(set(ln.Artifact.filter(key__regex=_regex(pattern), is_latest=True).values_list("key", flat=True)))
+
+
+def _regex(pattern: str) -> str:
+    return f"^{re.escape(pattern)}$".replace(r"\*", "[^/]+")
 
 
 def load(key_or_uid: str) -> Path:

@@ -46,9 +46,19 @@ def metrics(dataset: str, task: str, model: str, seed: int) -> str:
     return f"metrics/{dataset}/{task}/{model}/seed{seed}.csv"
 
 
+def report(dataset: str, task: str, model: str, seed: int) -> str:
+    """The page that reports on one model and seed beside baselines."""
+    return f"reports/{dataset}/{task}/{model}/seed{seed}.html"
+
+
 def metrics_folder(dataset: str, task: str) -> str:
     """The folder of the metrics tables of a task, one a model and seed."""
     return f"metrics/{dataset}/{task}/"
+
+
+def metrics_pattern(dataset: str, task: str) -> str:
+    """The metrics tables, one a model and seed, of a dataset and a task; ``all`` stands for every one."""
+    return f"metrics/{_any(dataset)}/{_any(task)}/*/*.csv"
 
 
 def all_metrics(dataset: str, task: str) -> str:
@@ -99,3 +109,7 @@ def experiment(dataset: str, name: str) -> str:
 def experiment_figure(dataset: str, name: str) -> str:
     """Its figure."""
     return f"experiments/{dataset}/{name}.png"
+
+
+def _any(name: str) -> str:
+    return "*" if name == "all" else name

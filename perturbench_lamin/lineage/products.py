@@ -142,6 +142,16 @@ def save_metrics(path: Path, table: pd.DataFrame, dataset: str, task: str, model
     return artifact
 
 
+def save_report(path: Path, dataset: str, task: str, model: str, seed: int) -> ln.Artifact:
+    """Register the page that says how good predictions of the test split are, and how sure that is."""
+    return artifacts.save(
+        path,
+        keys.report(dataset, task, model, seed),
+        f"Report on {model}, seed {seed}, beside baselines, on the test split of {dataset} {task}",
+        features={"dataset": dataset, "task": task, "model": model, "seed": seed},
+    )
+
+
 def save_leaderboard(metrics: Path, board: Path, dataset: str, task: str) -> tuple[ln.Artifact, ln.Artifact]:
     """Register the metrics of all models in one table, and the leaderboard made of it."""
     about: dict[str, Any] = {"dataset": dataset, "task": task}

@@ -1,6 +1,6 @@
 """How long an evaluation takes, beside a plain implementation with a loop over groups and over pairs, in the same run.
 
-    python tests/benchmarks/bench_evaluation.py [--scale 0.1] [--pca] [--full]
+    python tests/benchmarks/bench_evaluation.py [--scale 0.1] [--pca] [--energy] [--full]
 
 The plain implementation works on a slice (one group in twelve; one condition in four of one covariate state) and
 its time is scaled to the whole by the number of groups and of pairs.
@@ -12,6 +12,7 @@ import argparse
 import json
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -21,10 +22,13 @@ import pandas as pd
 import psutil
 from anndata import AnnData
 from scipy import sparse
+from scipy.spatial.distance import cdist
 
 from perturbench_lamin.conditions import ObsKeys
+from perturbench_lamin.evaluation.energy import energy_pairs
 from perturbench_lamin.evaluation.evaluate import evaluate
 from perturbench_lamin.evaluation.profiles import PROFILES, Profile
+from perturbench_lamin.evaluation.ranks import rank_conditions
 
 GENES, NONZEROS, CONDITIONS, STATES = 4_000, 457, 188, 3
 TRUE_CELLS, PREDICTED_CELLS = 100_000, 62_000
@@ -79,7 +83,7 @@ def timed(work: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def measure(scale: float = 1.0, *, pca: bool = False, full: bool = False) -> list[dict[str, Any]]:
+def measure(scale: float = 1.0, *, pca: bool = False, full: bool = False, energy: bool = False) -> list[dict[str, Any]]:
     """Time ours and the plain implementation; one row per piece of work."""
     truth = make_cells(int(TRUE_CELLS * scale), 0, 0.1)
     prediction = make_cells(int(PREDICTED_CELLS * scale), 1, 0.0)
@@ -94,6 +98,8 @@ def measure(scale: float = 1.0, *, pca: bool = False, full: bool = False) -> lis
     pairs *= STATES * CONDITIONS**2 / means.shape[1] ** 2
     rows.append({"work": "means: plain loop, scaled", "size": size, "seconds": aggregate})
     rows.append({"work": "pairs: plain loop, scaled", "size": size, "seconds": pairs})
+    if energy:
+        rows += measure_energy(scale)
     if pca:
         rows += measure_pca(truth, prediction, size)
     if full:
@@ -102,16 +108,71 @@ def measure(scale: float = 1.0, *, pca: bool = False, full: bool = False) -> lis
 
 
 def measure_full(truth: AnnData, prediction: AnnData, size: str) -> list[dict[str, Any]]:
-    """Time differential expression and the whole profile ``full``, with the memory that it takes beside the cells."""
+    """Time differential expression and the whole profile ``full``, with the peak of memory, the cells included.
+
+    The two matrices are given as CSR; a share is of what they take as dense float32, as predictions are mostly written.
+    """
     tests = Profile("tests", ("overlap_at_N", "pr_auc", "de_spearman_lfc_sig"))
     scores = replace(PROFILES["full"], metrics=("pearson_scores", "r2_scores", "top_k_recall_scores"))
+    sparse_gb = sum(cells.X.data.nbytes + cells.X.indices.nbytes for cells in (truth, prediction)) / 1e9
+    dense_gb = 4 * GENES * (truth.n_obs + prediction.n_obs) / 1e9
     rows = []
     for name, profile in (("t scores and recall", scores), ("rank-sum tests", tests), ("profile full", "full")):
         with PeakMemory() as memory:
             seconds = timed(lambda p=profile: evaluate(truth, {"model": prediction}, KEYS, p))
-        rows.append({"work": f"{name}: ours (+{memory.gigabytes:.2f} GB)", "size": size, "seconds": seconds})
-    matrices = sum(cells.X.data.nbytes + cells.X.indices.nbytes for cells in (truth, prediction)) / 1e9
-    return [*rows, {"work": f"(the two matrices: {matrices:.2f} GB)", "size": size, "seconds": 0.0}]
+        peak = memory.gigabytes + sparse_gb
+        share = f"peak {peak:.2f} GB: {peak / dense_gb:.2f} × dense, {peak / sparse_gb:.1f} × CSR"
+        rows.append({"work": f"{name}: ours ({share})", "size": size, "seconds": seconds})
+    seconds = STATES * sum(timed(lambda c=cells: plain_scores(c)) for cells in (truth, prediction))
+    rows.insert(1, {"work": "t scores and recall: scanpy, a state in three, scaled", "size": size, "seconds": seconds})
+    return rows
+
+
+def plain_scores(cells: AnnData) -> None:
+    """t scores of one covariate state by scanpy; the caller's cells are of three."""
+    import scanpy as sc
+
+    state = cells[cells.obs["cell_type"] == "ct0"].copy()
+    state.uns["log1p"] = {"base": None}
+    if (state.obs["condition"] != "control").all():  # a prediction has none: any group will do as the reference
+        state.obs["condition"] = state.obs["condition"].cat.remove_unused_categories()
+    reference = "control" if (state.obs["condition"] == "control").any() else state.obs["condition"].cat.categories[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sc.tl.rank_genes_groups(state, "condition", method="t-test_overestim_var", reference=reference)
+
+
+def measure_energy(scale: float = 1.0) -> list[dict[str, Any]]:
+    """Time the energy statistic and its rank of 525 conditions in 3 states, in 100 components, beside plain numpy.
+
+    The plain implementation does one pair of conditions after the other, of some; its time is scaled to all pairs.
+    """
+    rng = np.random.default_rng(3)
+    conditions, cells = 525, max(2, int(PREDICTED_CELLS * scale / 525 / STATES))
+    truth, prediction = (
+        [[rng.normal(shift, 1.0, (cells, 100)) for _ in range(conditions)] for _ in range(STATES)]
+        for shift in (0.0, 0.1)
+    )
+    energy_pairs(truth[0][:3], prediction[0][:3])  # compiles the kernels
+    size = f"{conditions}² × {STATES}, {cells} + {cells} cells a condition × 100 components"
+    ours = timed(lambda: [energy_rank(*pair) for pair in zip(truth, prediction, strict=True)])
+    few = 12
+    plain = timed(lambda: [plain_energy(p, t) for p in prediction[0][:few] for t in truth[0][:few]])
+    plain *= STATES * conditions**2 / few**2
+    return [
+        {"work": "energy statistic, rank: ours", "size": size, "seconds": ours},
+        {"work": f"energy statistic, rank: plain numpy, {few}², scaled", "size": size, "seconds": plain},
+    ]
+
+
+def energy_rank(truth: list[np.ndarray], prediction: list[np.ndarray]) -> np.ndarray:
+    """The rank of each condition by the energy statistic."""
+    return rank_conditions(energy_pairs(truth, prediction), higher_is_better=False, ties="mid")
+
+
+def plain_energy(x: np.ndarray, y: np.ndarray) -> float:
+    """The energy statistic of two groups of cells."""
+    return float(cdist(x, y).mean() - 0.5 * cdist(x, x).mean() - 0.5 * cdist(y, y).mean())
 
 
 class PeakMemory:
@@ -162,8 +223,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the cells")
     parser.add_argument("--pca", action="store_true", help="also the metrics in the PCA space")
+    parser.add_argument("--energy", action="store_true", help="also the rank by the energy statistic, 525² × 3")
     parser.add_argument("--full", action="store_true", help="also differential expression and the profile full")
     arguments = parser.parse_args()
-    result = measure(arguments.scale, pca=arguments.pca, full=arguments.full)
+    result = measure(arguments.scale, pca=arguments.pca, full=arguments.full, energy=arguments.energy)
     print(markdown(result))
     print(json.dumps(result))

@@ -159,6 +159,30 @@ def test_several_predictions_may_be_named(shared_file, tmp_path):
            "--prediction", prediction, "--out", out)  # fmt: skip
 
 
+def test_means_are_named_and_the_leaderboard_speaks_markdown(shared_file, tmp_path):
+    truth, prediction = (shared_file(f"golden/evaluation/{name}.h5ad") for name in ("reference", "prediction"))
+    out = tmp_path / "metrics.csv"
+    told = call("evaluate", "--truth", truth, "--prediction", prediction, "--covariate-key", "cell_type", "--profile",
+                "vcc", "--baselines", "--device", "cpu", "--out", out)  # fmt: skip
+    for words in ("micro mean", "macro mean", "Computed on: cpu", "Virtual Cell Challenge score"):
+        assert words in told, words
+    board = tmp_path / "board.md"
+    shown = call("leaderboard", out, "--metric", "mae_average", "--average", "macro", "--markdown", "--out", board)
+    assert shown.startswith("| model | mae_average ↓ |\n| --- | --- |\n")
+    assert board.read_text() in shown
+    assert shown.count("**") == 2
+    if not torch_sees_a_gpu():
+        refuse("no CUDA GPU", "evaluate", "--truth", truth, "--prediction", prediction, "--covariate-key", "cell_type",
+               "--device", "cuda", "--out", tmp_path / "none.csv")  # fmt: skip
+        assert not (tmp_path / "none.csv").exists()
+
+
+def torch_sees_a_gpu():
+    import torch
+
+    return torch.cuda.is_available()
+
+
 def test_the_report_is_one_page_with_baselines(shared_file, tmp_path):
     truth, prediction = (shared_file(f"golden/evaluation/{name}.h5ad") for name in ("reference", "prediction"))
     out, page = tmp_path / "metrics.csv", tmp_path / "report.html"

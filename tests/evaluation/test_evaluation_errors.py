@@ -154,3 +154,22 @@ def test_a_file_without_expression(tmp_path):
     AnnData(obs=pd.DataFrame(index=["a"]), var=pd.DataFrame(index=["g"])).write_h5ad(tmp_path / "empty.h5ad")
     with pytest.raises(InputError, match=r"no X|no column|No column"):
         evaluate_files(tmp_path / "empty.h5ad", [tmp_path / "empty.h5ad"], KEYS)
+
+
+def test_a_prediction_without_a_covariate():
+    truth, prediction = make_cells(0), make_cells(1)
+    del prediction.obs["cell_type"]
+    assert "mine" in refused(truth, prediction, "No column 'cell_type'")
+
+
+def test_one_cell_in_a_group_has_means_but_no_tests_and_is_counted():
+    truth = make_cells(0, cells=8)
+    lonely = ((truth.obs["cell_type"] == "ct0") & (truth.obs["condition"] == "p0")).to_numpy()
+    truth = truth[~lonely | (np.cumsum(lonely) == 1)].copy()
+    result = evaluate(truth, {"mine": make_cells(1, cells=8)}, KEYS, "full")
+    rows = result.table[(result.table["cell_type"] == "ct0") & (result.table["condition"] == "p0")]
+    rows = rows.set_index("metric")["value"]
+    assert np.isfinite(rows[["rmse_average", "cosine_logfc", "mmd_pca", "pearson_delta_control"]]).all()
+    assert rows[["pearson_scores", "top_k_recall_scores", "overlap_at_N", "cosine_logp"]].isna().all()
+    counted = {str(note) for note in result.notes if note.kind == "undefined"}
+    assert "mine: pearson_scores is undefined for 1 of 10 conditions and left out of its means." in counted

@@ -6,6 +6,7 @@ import pytest
 
 from perturbench_lamin.conditions import ObsKeys
 from perturbench_lamin.evaluation.evaluate import evaluate_files
+from perturbench_lamin.evaluation.profiles import Profile
 
 KNOWN = [
     ("v1", "average", name) for name in ("rmse", "mse", "mae", "r2_score", "pearson", "cosine", "rmse_rank")
@@ -52,3 +53,13 @@ def test_profiles_agree_where_they_mean_the_same(ours, shared_file):
     same = ours.merge(paper, on=["model", "cell_type", "condition", "metric"], suffixes=("_code", "_paper"))
     assert len(same) == len(paper) == 4 * 45
     assert (same["value_code"] == same["value_paper"]).all()  # no ties in these cells
+
+
+def test_signed_p_values_agree_with_the_public_code(shared_file):
+    truth, prediction = (shared_file(f"golden/evaluation/{name}.h5ad") for name in ("reference", "prediction"))
+    found = evaluate_files(truth, [prediction], ObsKeys(), Profile("own", ("cosine_logp",))).table
+    found = found.set_index(found["cell_type"] + "_" + found["condition"])["value"]
+    golden = pd.read_csv(shared_file("golden/evaluation/metrics_v1.csv"))
+    expected = golden[golden["aggregation"] == "logp"].set_index("cov_pert")["value"]
+    assert len(found) == len(expected) == 45
+    np.testing.assert_allclose(found[expected.index], expected, rtol=1e-6)

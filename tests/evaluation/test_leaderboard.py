@@ -109,3 +109,27 @@ def test_figure(table, tmp_path):
     np.testing.assert_allclose(sorted(dots[:, 0]), [0.2, 0.2, 0.4])
     figure.savefig(tmp_path / "board.png")
     assert (tmp_path / "board.png").stat().st_size > 1000
+
+
+def test_micro_and_macro_averages_are_named():
+    rows = [("m", "s1", c, 1.0) for c in "abc"] + [("m", "s2", "a", 3.0), ("n", "s1", "a", 1.4), ("n", "s2", "a", 2.2)]
+    table = pd.DataFrame(rows, columns=["model", "cell_type", "condition", "value"]).assign(metric="rmse_average")
+    micro, macro = (leaderboard(table, average=name).set_index("model") for name in ("micro", "macro"))
+    for board in (micro, macro):
+        np.testing.assert_allclose(board["micro_mean"], [1.5, 1.8])
+        np.testing.assert_allclose(board["macro_mean"], [2.0, 1.8])
+    assert micro["mean"].tolist() == micro["micro_mean"].tolist()
+    assert macro["mean"].tolist() == macro["macro_mean"].tolist()
+    assert (micro["place"].to_dict(), macro["place"].to_dict()) == ({"m": 1, "n": 2}, {"m": 2, "n": 1})
+    named = table.rename(columns={"condition": "gene"})
+    assert leaderboard(named)["macro_mean"].isna().all()
+    np.testing.assert_allclose(leaderboard(named, condition="gene")["macro_mean"], [2.0, 1.8])
+    with pytest.raises(InputError, match="No column 'condition'"):
+        leaderboard(named, average="macro")
+
+
+def test_tables_with_different_covariates_stand_side_by_side(table):
+    other = table[table["dataset"] == "norman19"].assign(dataset="frangieh21", cell_type="A375")
+    board = leaderboard(pd.concat([table, other], ignore_index=True))
+    np.testing.assert_allclose(board["macro_mean"], board["micro_mean"])
+    assert board["dataset"].nunique() == 3

@@ -8,11 +8,13 @@ import pytest
 from anndata import AnnData
 from evaluation_cells import KEYS, make_cells
 
+from perturbench_lamin.evaluation.bootstrap import DEFAULT
 from perturbench_lamin.evaluation.calibration import calibrate
 from perturbench_lamin.evaluation.distributions import metric_distributions, short
 from perturbench_lamin.evaluation.evaluate import evaluate
 from perturbench_lamin.evaluation.profiles import Profile
 from perturbench_lamin.evaluation.report import scale, write_report
+from perturbench_lamin.evaluation.report_verdict import verdict
 
 EVIL = "<script>alert('x')</script> & $x_1$"
 PROFILE = Profile("own", ("rmse_average", "rmse_average_rank", "pearson_delta_control", "nonadditive_recall"))
@@ -57,18 +59,31 @@ def test_is_self_contained_and_escaped(report):
     assert "script" not in page.tags
     assert "link" not in page.tags
     assert page.sources
-    assert all(source.startswith("data:image/") for source in page.sources)
+    assert all(source.startswith(("data:image/", "#")) for source in page.sources)
+    names = re.findall(r' id="([^"]+)"', text)
+    assert len(set(names)) == len(names)
+    assert {source[1:] for source in page.sources if source.startswith("#")} == set(names)
     assert not re.search(r"https?://", re.sub(r'src="data:[^"]*"', "", text))
     assert EVIL in "".join(page.texts)
 
 
 def test_has_all_parts_and_warns_in_plain_words(report):
     text = "\n".join(Page(report[0].read_text(encoding="utf-8")).texts)
-    for part in ("Scores", "Can the metrics tell?", "Differences", "Distribution", "Rank curves", "effects", "Notes"):
+    for part in (
+        "In short",
+        "Scores",
+        "Can the metrics tell?",
+        "Differences",
+        "Distribution",
+        "Rank curves",
+        "effects",
+        "Notes",
+    ):
         assert part in text, part
     assert "constant predicts the same for every perturbation" in text
     assert "not known, since a control is undefined in them: nonadditive_recall" in text
-    assert len(Page(report[0].read_text(encoding="utf-8")).sources) == 6  # two models' effects among them
+    pictures = [source for source in Page(report[0].read_text(encoding="utf-8")).sources if source.startswith("data:")]
+    assert len(pictures) == 6  # two models' effects among them
 
 
 def test_the_same_results_give_the_same_bytes(result, report, tmp_path):
@@ -109,3 +124,23 @@ def test_distributions_draw_every_defined_value(result):
 def test_names_on_axes_are_no_mathematics():
     assert short("$a_b$ c") == r"\$a_b\$ c"
     assert len(short("x" * 60)) <= 24
+
+
+def test_the_verdict_counts_wins_and_sure_differences(result, report):
+    evaluation, controls = result[1], report[1].summary()
+    sentences = list(verdict(evaluation, controls, DEFAULT))
+    n = int(controls["can_rank"].sum())
+    assert n == 3
+    assert sentences[0] == (
+        f"Best model, by 3 metrics that can rank models here (of 4): {EVIL} in 3, constant in 0; ties count for each."
+    )
+    mine, constant = sentences[1:]
+    assert mine.startswith(f"{EVIL} against the perturbation mean: better in")
+    assert "worse in 0" in mine
+    assert "better in 0" in constant
+    none = controls.assign(can_rank=False)
+    assert list(verdict(evaluation, none, DEFAULT)) == [
+        "No metric of this profile can rank models on these data: no model is better than another."
+    ]
+    alone = evaluate(result[0], {"m": result[0]}, KEYS, "minimal")
+    assert list(verdict(alone, None, DEFAULT)) == []

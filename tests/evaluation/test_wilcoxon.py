@@ -7,13 +7,17 @@ from hypothesis import strategies as st
 from scipy import sparse, stats
 
 from perturbench_lamin.evaluation import wilcoxon
-from perturbench_lamin.evaluation.wilcoxon import p_values, sort_controls
+from perturbench_lamin.evaluation.wilcoxon import rank_sums, sort_controls
 
 
 def draw(seed, n, genes, zeros):
     """Values with ties, zeros and negative ones."""
     rng = np.random.default_rng(seed)
     return np.round(rng.normal(0.2, 1.0, (n, genes)), 1) * (rng.random((n, genes)) > zeros)
+
+
+def p_values(*arguments):
+    return rank_sums(*arguments).p
 
 
 def oracle(group, control):
@@ -63,3 +67,13 @@ def test_a_group_without_cells_has_no_test_and_batches_do_not_matter(monkeypatch
     assert np.isnan(whole[1]).all()
     monkeypatch.setattr(wilcoxon, "BATCH_VALUES", 12)
     np.testing.assert_array_equal(p_values(cells, groups, sort_controls(control, np.arange(4)), np.arange(4)), whole)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), n=st.integers(2, 12), m=st.integers(2, 15))
+def test_z_is_the_plain_normal_approximation(seed, n, m):
+    cells, control = draw(seed, n, 7, 0.5), draw(seed + 1, m, 7, 0.5)
+    found = rank_sums(cells, [np.arange(n)], sort_controls(control, np.arange(7)), np.arange(7)).z
+    ranks = stats.rankdata(np.concatenate([cells, control]), axis=0)[:n].sum(axis=0)
+    expected = (ranks - n * (n + m + 1) / 2) / np.sqrt(n * m * (n + m + 1) / 12)
+    np.testing.assert_allclose(found[0], expected, rtol=1e-12, atol=1e-12)
