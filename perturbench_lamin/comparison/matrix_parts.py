@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,8 +37,10 @@ def matrix_part(pair: FilePair, name: str, place_a: str, place_b: str, *, scaled
     if not (len(pair.cells.a) and (len(pair.genes.a) or place_a.startswith("obsm/"))):
         return Part(name, notes=("Not compared: no cell or no gene in common",), details={"compared": False})
     a, b = pair.a.matrix(place_a), pair.b.matrix(place_b)
+    whole = all(np.issubdtype(np.dtype(matrix.dtype), np.integer) for matrix in (a, b))
+    config = replace(pair.config, rtol=0.0, atol=0.0) if whole else pair.config  # whole numbers are equal or not
     found = compare_matrices(
-        a, b, pair.pairing(place_a, place_b), pair.config, label=f"comparing {name}", progress=pair.progress
+        a, b, pair.pairing(place_a, place_b), config, label=f"comparing {name}", progress=pair.progress
     )
     senses = [*_forms(name, a, b), *([] if place_a == place_b else [f"{name} stored in {place_a} / {place_b}"])]
     sense = SENSES.get(found.relation.kind, "").format(scale=found.scale)
