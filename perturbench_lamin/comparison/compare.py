@@ -9,7 +9,7 @@ from pathlib import Path
 from perturbench_lamin.comparison.axes import cells_part, genes_part
 from perturbench_lamin.comparison.file_pair import FilePair
 from perturbench_lamin.comparison.h5ad_file import H5adFile
-from perturbench_lamin.comparison.matrix_parts import arrays_part, counts_part, layers_part, matrix_part
+from perturbench_lamin.comparison.matrix_parts import arrays_part, counts_part, layers_part, matrix_part, others_part
 from perturbench_lamin.comparison.result import Comparison, Part
 from perturbench_lamin.comparison.settings import IGNORABLE, CompareConfig
 from perturbench_lamin.comparison.splits import SplitFiles, compare_splits, read_splits
@@ -70,7 +70,7 @@ def _parts(both: FilePair, splits_a: SplitFiles, splits_b: SplitFiles) -> Iterat
     without = (splits[0][1], splits[1][1])
     makers: dict[str, Callable[[], Part | None]] = {
         "counts": lambda: counts_part(both),
-        "X": lambda: matrix_part(both, "X", "X", "X"),
+        "X": lambda: matrix_part(both, "X", "X", "X", scaled=both.counts_places != ("X", "X")),
         "layers": lambda: layers_part(both),
         "obsm": lambda: arrays_part(both),
         "obs": lambda: compare_tables("obs", both.a.obs, both.b.obs, rows, both.config, without=without),
@@ -81,6 +81,7 @@ def _parts(both: FilePair, splits_a: SplitFiles, splits_b: SplitFiles) -> Iterat
             else None
         ),
         "uns": lambda: compare_uns(both.a.uns(), both.b.uns(), both.config),
+        "others": lambda: others_part(both),
     }
     for name, make in makers.items():
         part = None if name in both.config.ignore else make()

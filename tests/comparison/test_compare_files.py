@@ -343,3 +343,65 @@ def test_what_was_found_is_plain_json_and_one_page_and_always_the_same(folder):
     assert "&lt;script&gt;" in page
     assert page.count("data:image/svg+xml") >= 2
     assert found.differences[0] in as_text(found)
+
+
+def test_matrices_that_have_nothing_to_do_with_each_other_are_the_same_in_no_sense(folder):
+    a, b = (random_cells(np.random.default_rng(seed)) for seed in (0, 1))
+    b.obs_names = a.obs_names
+    found = compared(folder, a, b)
+    assert found.part("X").senses == ()
+    assert found.part("X").verdict is Verdict.DIFFERENT
+    assert found.part("X").details["unlike_cells"] == a.n_obs
+
+
+def test_counts_in_x_of_both_may_not_be_scaled(folder):
+    a = random_cells(np.random.default_rng(0))
+    a.X = a.layers.pop("counts").astype(np.float32)
+    b = a.copy()
+    b.X = b.X * 2
+    assert compared(folder, a, b).differences == ("X are the same only up to one scale of 2",)
+
+
+def test_what_is_not_compared_is_told(folder):
+    a = random_cells(np.random.default_rng(0))
+    a.raw = a.copy()
+    b = a.copy()
+    b.obsp["near"] = sparse.csr_matrix(np.eye(b.n_obs))
+    found = compared(folder, a, b)
+    assert found.part("others").notes == ("obsp is in B, and not compared", "raw is in A and B, and not compared")
+    assert found.verdict is Verdict.IDENTICAL
+
+
+def test_layers_and_arrays_are_compared_row_by_row(folder):
+    rng = np.random.default_rng(0)
+    a = random_cells(rng)
+    a.layers["scaled"] = a.X.toarray().astype(np.float64)
+    a.obsm["X_pca"] = rng.normal(size=(a.n_obs, 3))
+    a.obsm["table"] = pd.DataFrame({"x": range(a.n_obs)}, index=a.obs_names)
+    assert compared(folder, a, permuted(a, rng)).verdict is Verdict.EQUIVALENT
+    b = permuted(a, rng)
+    b.layers["scaled"][0, 0] += 1
+    b.obsm["X_pca"][2, 1] += 1
+    found = compared(folder, a, b)
+    assert without(found.parts, "cells", "genes") == ["layers", "obsm"]
+    (first,) = found.part("obsm").details["obsm/X_pca"]["first"]
+    assert (first["cell"], first["gene"]) == (b.obs_names[2], "1")
+    assert found.part("obsm").notes[0] == "obsm/table is a table: not compared"
+    assert write_report(found, folder / "page.html").read_text().count("Values of obsm/X_pca that differ") == 1
+    b.obsm["X_pca"] = b.obsm["X_pca"][:, :2]
+    assert "obsm/X_pca has another form" in compared(folder, a, b).differences
+
+
+@pytest.mark.parametrize("share", [0.5, 0.02])
+def test_few_cells_of_many_in_any_order(folder, share):
+    """Both files must be brought into order where shared cells are far apart."""
+    rng = np.random.default_rng(0)
+    cells = random_cells(rng, cells=500)
+    kept = rng.permutation(500)[: int(500 * share)]
+    others = random_cells(np.random.default_rng(5), cells=300)
+    b = ad.concat([cells[kept], others], uns_merge="same")
+    b.var = cells.var
+    cells.obs_names, b.obs_names = (pd.Index([f"n{name}" for name in table.obs_names]) for table in (cells, b))
+    found = compared(folder, cells, b[rng.permutation(b.n_obs)].copy())
+    assert found.part("cells").details["shared"] == len(kept)
+    assert without(found.parts, "cells") == []
