@@ -86,7 +86,7 @@ def compare(
     config = CompareConfig(rtol, atol, cells, common, ignore, examples)  # type: ignore[arg-type]
     if b is None:
         found = _deposit(dataset, deposited, download, revision, file_name, accept, work)
-        b, splits_b = found.cells, (*splits_b, *found.splits)
+        b, splits_b = found.cells, (*splits_b, *(found.splits if splits_a else ()))
         click.echo(found.told(), err=True)
     elif dataset or deposited or download:
         raise click.UsageError("Give B, or --dataset with --deposited or --download, not both.")

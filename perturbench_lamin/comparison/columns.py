@@ -43,7 +43,7 @@ def compare_columns(a: pd.Series, b: pd.Series, config: CompareConfig) -> Column
     Args:
         a: (rows,) the first column.
         b: (rows,) the second, in the same order.
-        config: tolerances for numbers.
+        config: tolerances for numbers; two columns of whole numbers are compared exactly.
     """
     left, right = _plain(a), _plain(b)
     senses: tuple[str, ...] = () if _kind(a) == _kind(b) else (f"dtype ({_kind(a)} / {_kind(b)})",)
@@ -99,6 +99,8 @@ def _as_numbers(a: pd.Series, b: pd.Series) -> tuple[np.ndarray, np.ndarray] | N
 
 def _compare_numbers(a: np.ndarray, b: np.ndarray, config: CompareConfig) -> tuple[np.ndarray, bool]:
     """Where two arrays differ, and whether the rest is exactly equal."""
+    if a.dtype.kind == "i":  # whole numbers are equal or not
+        return a != b, True
     same = (a == b) | (np.isnan(a) & np.isnan(b))
     with np.errstate(invalid="ignore"):
         near = np.abs(a - b) <= config.atol + config.rtol * np.maximum(np.abs(a), np.abs(b))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 from perturbench_lamin.comparison.axes import cells_part, genes_part
 from perturbench_lamin.comparison.file_pair import FilePair
 from perturbench_lamin.comparison.h5ad_file import H5adFile
-from perturbench_lamin.comparison.matrix_parts import arrays_part, counts_part, layers_part, matrix_part
+from perturbench_lamin.comparison.matrix_parts import arrays_part, counts_part, layers_part, matrix_part, others_part
 from perturbench_lamin.comparison.result import Comparison, Part
 from perturbench_lamin.comparison.settings import IGNORABLE, CompareConfig
-from perturbench_lamin.comparison.splits import compare_splits, read_splits
+from perturbench_lamin.comparison.splits import SplitFiles, compare_splits, read_splits
 from perturbench_lamin.comparison.tables import compare_tables
 from perturbench_lamin.comparison.unstructured import compare_uns
 from perturbench_lamin.errors import InputError, nearest
@@ -25,8 +25,8 @@ def compare_files(
     b: str | Path,
     config: CompareConfig = DEFAULT,
     *,
-    splits_a: Sequence[str | Path] = (),
-    splits_b: Sequence[str | Path] = (),
+    splits_a: SplitFiles = (),
+    splits_b: SplitFiles = (),
     progress: bool = False,
 ) -> Comparison:
     """Compare two h5ad files by content, whatever their bytes, order, compression, dtype or encoding.
@@ -39,7 +39,7 @@ def compare_files(
         a: the first file.
         b: the second.
         config: tolerances and options.
-        splits_a: split files of the first file's cells.
+        splits_a: split files of the first file's cells, each named for its task; or name → file.
         splits_b: of the second's.
         progress: show a progress bar for each matrix.
 
@@ -58,16 +58,19 @@ def compare_files(
         return Comparison(first.facts(), second.facts(), parts, asdict(config))
 
 
-def _parts(both: FilePair, splits_a: Sequence[str | Path], splits_b: Sequence[str | Path]) -> Iterator[Part]:
+def _parts(both: FilePair, splits_a: SplitFiles, splits_b: SplitFiles) -> Iterator[Part]:
     """All parts, in the order in which a reader wants them."""
     rows, columns = (both.cells.a, both.cells.b), (both.genes.a, both.genes.b)
     yield cells_part(both.a.obs, both.b.obs, both.cells, both.config)
     yield genes_part(both.a.var, both.b.var, both.genes, both.config)
-    splits = read_splits(both.a.obs, splits_a), read_splits(both.b.obs, splits_b)
+    wanted = "splits" not in both.config.ignore
+    splits = [
+        read_splits(file.obs, files) if wanted else ({}, []) for file, files in ((both.a, splits_a), (both.b, splits_b))
+    ]
     without = (splits[0][1], splits[1][1])
     makers: dict[str, Callable[[], Part | None]] = {
         "counts": lambda: counts_part(both),
-        "X": lambda: matrix_part(both, "X", "X", "X"),
+        "X": lambda: matrix_part(both, "X", "X", "X", scaled=both.counts_places != ("X", "X")),
         "layers": lambda: layers_part(both),
         "obsm": lambda: arrays_part(both),
         "obs": lambda: compare_tables("obs", both.a.obs, both.b.obs, rows, both.config, without=without),
@@ -78,6 +81,7 @@ def _parts(both: FilePair, splits_a: Sequence[str | Path], splits_b: Sequence[st
             else None
         ),
         "uns": lambda: compare_uns(both.a.uns(), both.b.uns(), both.config),
+        "others": lambda: others_part(both),
     }
     for name, make in makers.items():
         part = None if name in both.config.ignore else make()

@@ -84,7 +84,7 @@ def get_deposit(
     for file in published_splits(published):
         if folder is None or _in_folder(file, Path(folder)) is not None:
             splits += _tables(find_file(file, work, folder=folder, revision=revision, accepted=accepted), work)
-    return Deposit(found, unpack_cells(found.path, work, found.sha256), tuple(splits))
+    return Deposit(found, _unpack_cells(found.path, work, found.sha256), tuple(splits))
 
 
 def find_file(
@@ -106,7 +106,7 @@ def find_file(
     return FoundFile(path, published, digest, origin, _check(path, published, accepted or {}, digest))
 
 
-def unpack_cells(path: Path, work: Path, digest: str) -> Path:
+def _unpack_cells(path: Path, work: Path, digest: str) -> Path:
     """The h5ad file of a deposited file: itself, or decompressed under ``work``."""
     if path.suffix != ".gz":
         return path

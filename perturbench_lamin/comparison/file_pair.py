@@ -61,7 +61,9 @@ class FilePair:
         return left, right
 
     def _columns(self, file: H5adFile, place: str) -> np.ndarray:
-        """Where the common genes stand in a matrix; −1 where raw lacks one."""
+        """Where the common columns stand in a matrix; −1 where raw lacks a gene."""
+        if place.startswith("obsm/"):  # columns are numbered, in both alike
+            return np.arange(file.matrix(place).shape[1])
         own = self.genes.a if file is self.a else self.genes.b
         if not place.startswith("raw/"):
             return own

@@ -106,26 +106,29 @@ class H5adFile:
         self.file = h5py.File(self.path, "r")
         self.obs, self.var = Table(self.file["obs"], self.path), Table(self.file["var"], self.path)
         self.layers, self.obsm = (sorted(self.file.get(name, {})) for name in ("layers", "obsm"))
-        self._open: list[StoredMatrix] = []
+        self._matrices: dict[str, StoredMatrix] = {}
 
     def __enter__(self) -> H5adFile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for matrix in self._open:
+        for matrix in self._matrices.values():
             matrix.close()
         self.file.close()
 
     def matrix(self, place: str) -> StoredMatrix:
-        """A matrix by its place in the file, such as ``layers/counts``."""
+        """A matrix by its place in the file, such as ``layers/counts``; opened once."""
+        if place not in self._matrices:
+            self._matrices[place] = StoredMatrix(self.file, self.path, place, self.obs.names, self._columns(place))
+        return self._matrices[place]
+
+    def _columns(self, place: str) -> pd.Index:
         names = self.var.names
         if place.startswith("raw/"):
             names = Table(self.file["raw/var"], self.path).names
         elif place.startswith("obsm/"):
             names = pd.Index([str(number) for number in range(self.file[place].shape[1])])
-        matrix = StoredMatrix(self.file, self.path, place, self.obs.names, names)
-        self._open.append(matrix)
-        return matrix
+        return names
 
     def counts_place(self) -> str | None:
         """Where the counts are: ``layers["counts"]``, else the first of raw and X that holds whole numbers."""

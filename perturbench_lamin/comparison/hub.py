@@ -58,7 +58,7 @@ def fetch(name: str, folder: Path, revision: str | None = None) -> tuple[Path, s
                 where=f"{REPOSITORY} at {asked}",
                 fix="Look at the revision and the connection, or give a folder with the file: --deposited DIR.",
             ) from error
-        commit = path.relative_to(folder.absolute() if path.is_absolute() else folder).parts[2]
+        commit = path.parent.name  # <folder>/datasets--…/snapshots/<commit>/<name>
         if revision is None and _recorded(folder) is None:
             write_text(folder / RECORD_NAME, json.dumps({"repository": REPOSITORY, "revision": commit}) + "\n")
     return path, commit

@@ -53,6 +53,7 @@ class MatrixComparison:
         largest: those farthest from what they should be.
         histogram: of log10 |b − expected| of them, over :data:`HISTOGRAM`; values beyond its ends are in the last bins.
         nan_in_both: values that are NaN in both, and agree.
+        inexact: whether cells that follow the relation have values that are not equal.
     """
 
     relation: Relation
@@ -63,6 +64,7 @@ class MatrixComparison:
     largest: pd.DataFrame
     histogram: np.ndarray
     nan_in_both: int
+    inexact: bool
 
     @property
     def scale(self) -> float:
@@ -95,8 +97,9 @@ def compare_matrices(
         relation = find_relation(rows, config.rtol)
         return _locate(left, right, rows, relation, config)
     finally:
-        if isinstance(right, ReorderedRows):
-            right.close()
+        for source in (left, right):
+            if isinstance(source, ReorderedRows):
+                source.close()
 
 
 def _aligned(a: CountSource, b: CountSource, pairing: Pairing) -> tuple[CountSource, CountSource]:
@@ -157,6 +160,7 @@ def _locate(
         largest=found.table(found.largest, *names),
         histogram=found.histogram,
         nan_in_both=int(rows.counts[:, 6].sum(dtype=np.int64)),
+        inexact=bool((rows.counts[~relation.unlike, 1] > 0).any()),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ SENSES = {
     "log1p of a cell scale": "log1p of the same expression up to a scale of each cell",
 }
 TOP_GENES = 20
+UNCOMPARED = ("obsp", "varm", "varp")
 
 
 def matrix_part(pair: FilePair, name: str, place_a: str, place_b: str, *, scaled: bool = True) -> Part:
@@ -36,16 +38,18 @@ def matrix_part(pair: FilePair, name: str, place_a: str, place_b: str, *, scaled
     if not (len(pair.cells.a) and (len(pair.genes.a) or place_a.startswith("obsm/"))):
         return Part(name, notes=("Not compared: no cell or no gene in common",), details={"compared": False})
     a, b = pair.a.matrix(place_a), pair.b.matrix(place_b)
+    whole = all(np.issubdtype(np.dtype(matrix.dtype), np.integer) for matrix in (a, b))
+    config = replace(pair.config, rtol=0.0, atol=0.0) if whole else pair.config  # whole numbers are equal or not
     found = compare_matrices(
-        a, b, pair.pairing(place_a, place_b), pair.config, label=f"comparing {name}", progress=pair.progress
+        a, b, pair.pairing(place_a, place_b), config, label=f"comparing {name}", progress=pair.progress
     )
     senses = [*_forms(name, a, b), *([] if place_a == place_b else [f"{name} stored in {place_a} / {place_b}"])]
-    sense = SENSES.get(found.relation.kind, "").format(scale=found.scale)
+    sense = SENSES.get(found.relation.kind, "").format(scale=found.scale) if found.inexact else ""
+    differences = _differences(name, found, sense)
     if found.relation.kind in ("equal", "tolerance") or scaled:
-        senses += [f"{name} {sense}"] if sense and not _unrelated(found) else []
-        differences = _differences(name, found, sense)
-    else:
-        differences = [f"{name} are the same only {sense}", *_differences(name, found, sense)]
+        senses += [f"{name} {sense}"] if sense else []
+    elif sense:
+        differences = [f"{name} are the same only {sense}", *differences]
     explained = _explained(pair, found)
     notes = [f"{found.nan_in_both:,} values are NaN in both, and agree"] if found.nan_in_both else []
     notes += [f"Of the cells whose {name} differ: {sentence(explained, 'them')}"] if explained else []
@@ -63,6 +67,17 @@ def counts_part(pair: FilePair) -> Part | None:
         sides = one_sided("counts", only_a, only_b, pair.config)
         return Part("counts", senses=sides["senses"], differences=sides["differences"], details={"compared": False})
     return matrix_part(pair, "counts", place_a, place_b, scaled=False)
+
+
+def others_part(pair: FilePair) -> Part | None:
+    """What is in a file and not compared; nothing where there is nothing."""
+    places = (*UNCOMPARED, *(() if "raw/X" in pair.counts_places else ("raw",)))
+    notes = [
+        f"{place} is in {' and '.join(sides)}, and not compared"
+        for place in places
+        if (sides := [side for side, file in (("A", pair.a), ("B", pair.b)) if len(file.file.get(place, ()))])
+    ]
+    return Part("others", notes=tuple(notes), details={"compared": False}) if notes else None
 
 
 def layers_part(pair: FilePair) -> Part | None:
@@ -124,17 +139,11 @@ def _forms(name: str, a: StoredMatrix, b: StoredMatrix) -> list[str]:
     return senses + ([] if a.dtype == b.dtype else [f"{name} dtype ({a.dtype} / {b.dtype})"])
 
 
-def _unrelated(found: MatrixComparison) -> bool:
-    """Whether not even most cells follow the relation: then there is no sense in which they agree."""
-    unlike = found.relation.unlike
-    return found.relation.kind == "tolerance" and len(unlike) > 0 and bool(unlike.all())
-
-
 def _differences(name: str, found: MatrixComparison, sense: str) -> list[str]:
     if not found.unlike_values:
         return []
     first, cells = found.first.iloc[0], int(found.relation.unlike.sum())
-    under = f" ({sense} otherwise)" if sense and not _unrelated(found) else ""
+    under = f" ({sense} otherwise)" if sense else ""
     return [
         f"{found.unlike_values:,} of {found.values:,} values of {name} differ{under}, in {cells:,} of "
         f"{len(found.relation.unlike):,} cells and {int((found.unlike_by_gene > 0).sum()):,} genes: first "

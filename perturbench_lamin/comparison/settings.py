@@ -15,6 +15,7 @@ class CompareConfig:
     """Tolerances and options.
 
     Two values a and b agree within tolerance when ``|a − b| ≤ atol + rtol · max(|a|, |b|)``; both missing agree.
+    Matrices and columns that hold whole numbers in both files are compared exactly.
 
     Attributes:
         rtol: relative tolerance; the default allows for float32 arithmetic in another order.

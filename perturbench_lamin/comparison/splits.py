@@ -28,7 +28,10 @@ SPELLINGS: Mapping[str, str] = {
 """How splits are spelled in the field, and here."""
 
 
-def read_splits(table: Table, files: Sequence[str | Path]) -> tuple[dict[str, pd.Series], list[str]]:
+SplitFiles = Sequence[str | Path] | Mapping[str, Path]
+
+
+def read_splits(table: Table, files: SplitFiles) -> tuple[dict[str, pd.Series], list[str]]:
     """The splits of a file: those of its obs, and those that stand beside it.
 
     A column of obs is a split when its name contains ``split`` and its values are spellings of train, val, test and
@@ -36,7 +39,7 @@ def read_splits(table: Table, files: Sequence[str | Path]) -> tuple[dict[str, pd
 
     Args:
         table: the obs.
-        files: split files for the same cells, each named for its task.
+        files: split files for the same cells, each named for its task; or name → file.
 
     Returns:
         The splits by name, (cells,) each with ``train``, ``val``, ``test`` or ``""``; and the columns that they are.
@@ -46,12 +49,16 @@ def read_splits(table: Table, files: Sequence[str | Path]) -> tuple[dict[str, pd
     """
     columns = {name: values for name in table.columns if "split" in name.lower() and (values := _spelled(table, name))}
     splits = {name: pd.Series(values, dtype=object) for name, values in columns.items()}
-    for path in map(Path, files):
-        name = path.name.removesuffix(".gz").removesuffix(".csv")
+    named = files.items() if isinstance(files, Mapping) else [(_stem(path), path) for path in files]
+    for name, path in named:
         if name in splits:
             raise InputError(f"Two splits are named {name!r}", where=path, fix="Rename the file.")
         splits[name] = read_split(path, table.names).reset_index(drop=True)
     return splits, list(columns)
+
+
+def _stem(path: str | Path) -> str:
+    return Path(path).name.removesuffix(".gz").removesuffix(".csv")
 
 
 def _spelled(table: Table, name: str) -> list[str] | None:

@@ -56,11 +56,19 @@ def evaluation(large: bool = False) -> Rows:
     return bench_evaluation.measure(1.0, pca=True)
 
 
+def comparison(large: bool = False) -> Rows:
+    """Two files compared by content, against reading both with anndata; peak memory of the whole process."""
+    import bench_comparison
+
+    return bench_comparison.measure() + (bench_comparison.measure(bench_comparison.LARGE, plain=False) if large else [])
+
+
 BENCHMARKS: dict[str, Callable[[bool], Rows]] = {
     "curation": curation,
     "reading": reading,
     "loading": loading,
     "evaluation": evaluation,
+    "comparison": comparison,
 }
 
 
