@@ -55,7 +55,8 @@ def _records(artifacts: list[ln.Artifact]) -> Iterator[Any]:
     yield from {one.schema_id: one.schema for one in artifacts if one.schema is not None}.values()
     yield from {project.pk: project for one in artifacts for project in one.projects.all()}.values()
     yield from {label.pk: label for one in artifacts for label in one.ulabels.all()}.values()
-    yield from ln.Feature.filter(values__artifact__in=artifacts).distinct()
+    values = (value for one in artifacts for value in one.json_values.select_related("feature"))
+    yield from {value.feature_id: value.feature for value in values}.values()
 
 
 def _gaps(record: Any) -> Iterator[Missing]:
