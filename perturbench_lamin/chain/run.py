@@ -88,11 +88,12 @@ def run_chain(
     chain.instance.connect()
     import lamindb as ln
 
-    from perturbench_lamin.lineage import features, runs
+    from perturbench_lamin.lineage import features, project, runs
 
     ln.settings.verbosity = "error"
     runs.abort_left_behind(chain.instance.folder)
     features.save_features()
+    project.save_project()
     results: dict[str, StepResult] = {}
     parent: ln.Run | None = None
     try:

@@ -20,6 +20,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "datasets": ("chain", "List the datasets of the catalog."),
     "lineage": ("chain", "Show how an artifact came about."),
     "reproduce": ("reproduce", "Make a recorded artifact again from its lineage, and compare."),
+    "croissant": ("croissant", "Describe a curated dataset for dataset search engines."),
     "preprocess": ("files", "Curate a file of raw counts: normalise, log, select genes."),
     "split": ("files", "Assign cells to train, val and test."),
     "train": ("train", "Train a model on a curated file and a split."),

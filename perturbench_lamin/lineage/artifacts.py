@@ -15,6 +15,7 @@ from lamindb_setup.core.hashing import hash_file
 from perturbench_lamin.errors import InputError, IntegrityError, nearest
 from perturbench_lamin.files import atomic_path
 from perturbench_lamin.lineage.features import annotate
+from perturbench_lamin.lineage.project import label
 
 
 def save(
@@ -48,10 +49,12 @@ def save(
             _restore(known, path)
         if run is not None and known.run_id != run.id:
             known.recreating_runs.add(run)
+        label(known, (features or {}).get("dataset"))
         return known
     with _without_hints():
         artifact = ln.Artifact(path, key=key, description=description, kind=kind, run=run, skip_hash_lookup=True).save()
     annotate(artifact, features or {})
+    label(artifact, (features or {}).get("dataset"))
     return artifact
 
 
@@ -95,18 +98,27 @@ def load(key_or_uid: str) -> Path:
         IntegrityError: its file is gone, or is not what was registered.
     """
     artifact = get(key_or_uid)
+    require(artifact)
+    return Path(artifact.cache())
+
+
+def require(artifact: ln.Artifact) -> Path:
+    """The local file of an artifact; not recorded as an input.
+
+    Raises:
+        IntegrityError: its file is gone, or is not what was registered.
+    """
+    fix = "Restore it, or run the step that makes it again with --force."
     if not artifact.path.exists():
         raise IntegrityError(
-            f"The file of artifact {artifact.key} ({artifact.uid}) is gone",
-            where=artifact.path,
-            fix="Restore it, or run the step that makes it again with --force.",
+            f"The file of artifact {artifact.key} ({artifact.uid}) is gone", where=artifact.path, fix=fix
         )
-    path = Path(artifact.cache())
+    path = Path(artifact.cache(is_run_input=False))
     if not _is_intact(artifact):
         raise IntegrityError(
             f"The file of artifact {artifact.key} ({artifact.uid}) was altered since it was registered",
             where=path,
-            fix="Restore it, or run the step that makes it again with --force.",
+            fix=fix,
         )
     return path
 

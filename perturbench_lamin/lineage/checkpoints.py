@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from perturbench_lamin.lineage import keys
 from perturbench_lamin.lineage.features import annotate
+from perturbench_lamin.lineage.project import label
 from perturbench_lamin.training.fit import FitResult
 
 
@@ -78,6 +79,7 @@ def register_best(
     artifact.save()
     about = {"dataset": dataset, "task": task, "model": model, "seed": seed, "preset": preset or None}
     annotate(artifact, {**about, "val_loss": val_loss})
+    label(artifact, dataset)
     annotate(ln.context.run, {"val_loss": val_loss})
     return artifact
 

@@ -33,6 +33,23 @@ FEATURES: Mapping[str, tuple[type, str]] = {
     "objective": (float, "RMSE + weight · RMSE rank on validation, of a search's best trial"),
     "experiment": (str, "Name of the experiment over several tasks or models"),
 }
+LIGHTNING: Mapping[str, str] = {
+    "is_best_model": "Whether it is the checkpoint with the best monitored value of its training",
+    "is_last_model": "Whether it is the checkpoint of the last epoch",
+    "score": "The monitored value of the checkpoint",
+    "model_rank": "Rank of the checkpoint among those of its training, 0 the best",
+    "logger_name": "Name of Lightning's logger",
+    "logger_version": "Version of Lightning's logger",
+    "max_epochs": "Epochs at most",
+    "max_steps": "Optimiser steps at most; -1: no limit",
+    "precision": "Numbers that the training computes with, such as 32-true",
+    "accumulate_grad_batches": "Batches whose gradients are summed before a step",
+    "gradient_clip_val": "Norm that gradients are clipped to",
+    "monitor": "The value that decides which checkpoint is the best",
+    "save_weights_only": "Whether the checkpoint lacks the optimiser's state",
+    "mode": "Whether the monitored value is better when lower (min) or higher (max)",
+}
+"""What Lightning's features mean: LaminDB registers them without a description."""
 METRIC_DESCRIPTION = "Mean of the metric over all conditions of the test split"
 
 
@@ -44,6 +61,7 @@ def save_features() -> None:
         save_lightning_features()
     for name, (dtype, description) in FEATURES.items():
         _save(name, dtype, description)
+    _describe_lightning()
 
 
 def annotate(record: ln.Artifact | ln.Run, values: Mapping[str, Any]) -> None:
@@ -57,6 +75,18 @@ def annotate(record: ln.Artifact | ln.Run, values: Mapping[str, Any]) -> None:
             _save(name, float, METRIC_DESCRIPTION)
     if present:
         record.features.add_values(present)
+
+
+def plain_values(artifact: ln.Artifact) -> dict[str, Any]:
+    """The values of an artifact's :data:`FEATURES`; of several the one attached last."""
+    values = artifact.json_values.filter(feature__name__in=list(FEATURES), feature__type__name="perturbench")
+    return dict(values.order_by("pk").values_list("feature__name", "value"))
+
+
+def _describe_lightning() -> None:
+    for feature in ln.Feature.filter(name__in=list(LIGHTNING), type__name="lamindb.lightning", description=None):
+        feature.description = LIGHTNING[feature.name]
+        feature.save()
 
 
 def _save(name: str, dtype: type, description: str) -> None:

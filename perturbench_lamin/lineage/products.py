@@ -71,7 +71,7 @@ def save_curated(path: Path, dataset: str, report: PreprocessReport, *, made_fro
     """
     open_curated(path, backed=True)[0].file.close()
     simulated = any(is_simulated(key) for key in made_from)
-    return artifacts.save(
+    artifact = artifacts.save(
         path,
         keys.curated(dataset),
         f"{'SIMULATED ' if simulated else ''}{dataset}, curated: {report.cells:,} cells × {report.genes_out:,} genes, "
@@ -84,6 +84,8 @@ def save_curated(path: Path, dataset: str, report: PreprocessReport, *, made_fro
             "n_conditions": report.conditions,
         },
     )
+    artifact.n_observations = report.cells
+    return artifact.save()
 
 
 def save_split(path: Path, split: pd.Series, dataset: str, task: str, seed: int) -> ln.Artifact:

@@ -35,6 +35,8 @@ VALUES: Mapping[str, str] = {
 }
 FEATURE_TYPE = "perturbench"
 NAME = "perturbench curated AnnData"
+DESCRIPTION = "A curated file: cells, perturbations and measured genes, by the names of their ontologies"
+OBS_DESCRIPTION = "What cells are and what was done to them, by the names of ontologies"
 
 
 def prepare() -> None:
@@ -65,10 +67,14 @@ def curated_schema(*, genes: bool) -> ln.Schema:
     if found is not None:
         return found
     features = [feature.with_config(optional=True) for feature in label_features().values()]
-    slots = {"obs": ln.Schema(name=f"{NAME}: obs", features=features).save()}
+    slots = {"obs": ln.Schema(name=f"{NAME}: obs", description=OBS_DESCRIPTION, features=features).save()}
     if genes:
-        slots["var.T"] = ln.Schema(name=f"{NAME}: var", itype=bt.Gene.ensembl_gene_id, maximal_set=True).save()
-    return ln.Schema(name=name, otype="AnnData", slots=slots).save()
+        about = "Measured genes by Ensembl id"
+        genes_schema = ln.Schema(
+            name=f"{NAME}: var", description=about, itype=bt.Gene.ensembl_gene_id, maximal_set=True
+        )
+        slots["var.T"] = genes_schema.save()
+    return ln.Schema(name=name, description=DESCRIPTION, otype="AnnData", slots=slots).save()
 
 
 def validate(checked: CheckedFile, records: Records) -> ln.Schema:

@@ -55,11 +55,12 @@ def execute(plan: Plan, scratch: Scratch) -> Outcomes:
     instance.connect()
     import lamindb as ln
 
-    from perturbench_lamin.lineage import features, runs
+    from perturbench_lamin.lineage import features, project, runs
     from perturbench_lamin.reproduction.given import lay_out_deposit, register_given
 
     ln.settings.verbosity = "error"
     features.save_features()
+    project.save_project()
     given = register_given(plan, scratch)
     lay_out_deposit(plan, scratch)
     parent = runs.start_chain_run("reproduction", {"of": plan.target.uid, "start": plan.start}, scratch.instance)

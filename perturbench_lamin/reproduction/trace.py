@@ -13,7 +13,7 @@ from lamindb_setup.core.hashing import hash_file, hash_string
 from perturbench_lamin.errors import InputError, some
 from perturbench_lamin.files import sha256
 from perturbench_lamin.lineage import artifacts
-from perturbench_lamin.lineage.features import FEATURES
+from perturbench_lamin.lineage.features import plain_values
 from perturbench_lamin.lineage.graph import step_name
 from perturbench_lamin.lineage.runs import PYTHON
 from perturbench_lamin.reproduction.environment import packages
@@ -206,7 +206,7 @@ def _recorded_file(artifact: ln.Artifact, download: bool) -> RecordedFile:
         suffix=artifact.suffix,
         description=artifact.description or "",
         kind=artifact.kind or "dataset",
-        features=_plain_features(artifact),
+        features=plain_values(artifact),
         trouble=trouble,
     )
 
@@ -228,10 +228,5 @@ def _is_unaltered(artifact: ln.Artifact, path: Path) -> bool:
     """
     if artifact.hash and hash_file(path)[1] != artifact.hash:
         return False
-    recorded = _plain_features(artifact).get("sha256")
+    recorded = plain_values(artifact).get("sha256")
     return recorded is None or sha256(path) == recorded
-
-
-def _plain_features(artifact: ln.Artifact) -> dict[str, Any]:
-    values = artifact.json_values.filter(feature__name__in=list(FEATURES), feature__type__name="perturbench")
-    return dict(values.order_by("pk").values_list("feature__name", "value"))
