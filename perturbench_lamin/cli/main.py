@@ -18,6 +18,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "run": ("chain", "Run a dataset's notebooks, from the raw file to the leaderboard."),
     "datasets": ("chain", "List the datasets of the catalog."),
     "lineage": ("chain", "Show how an artifact came about."),
+    "browse": ("browse", "Write a site of an instance, to be read without an account."),
     "preprocess": ("files", "Curate a file of raw counts: normalise, log, select genes."),
     "split": ("files", "Assign cells to train, val and test."),
     "evaluate": ("files", "Score predictions against the truth."),
