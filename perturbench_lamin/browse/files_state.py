@@ -17,7 +17,7 @@ PARTIAL_HASH = "sha1-fl"
 
 
 SHOWN_BYTES = 5_000_000
-"""Files up to this size whose content a page shows are always hashed: altered content is never shown as the real one."""
+"""Files up to this size whose content a page shows are always hashed: altered content is never shown as real."""
 SHOWN_SUFFIXES = (".csv", ".html", ".json", ".md", ".txt", ".yaml", ".yml", ".png", ".jpg", ".jpeg", ".svg")
 
 

@@ -25,7 +25,7 @@ ATTRIBUTES = {
 PICTURE = re.compile(r"data:image/(png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/=\s]*\Z")
 """Pictures are part of the page. A browser runs no script of an SVG that is shown as a picture."""
 LINK = re.compile(r"(?i)https?://")
-NOTEBOOK_CLASS = re.compile(r"(jp-[\w-]+|ansi-[\w-]+|highlight|dataframe|celltag_[\w-]+|[a-z]{1,2}\d?)\Z")
+NOTEBOOK_CLASS = re.compile(r"(jp-[\w-]+|anchor-link|ansi-[\w-]+|highlight|dataframe|celltag_[\w-]+|[a-z]{1,2}\d?)\Z")
 """Classes of nbconvert and pygments; others could borrow the looks of the site's own parts."""
 DRAWING = re.compile(r"(?is)<svg\b.*?</svg\s*>")
 BODY = re.compile(r"(?is)<body\b[^>]*>(.*)</body\s*>")

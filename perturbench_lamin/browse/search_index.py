@@ -22,8 +22,8 @@ def search_index(site: Site) -> str:
 def _entries(site: Site) -> Iterator[Entry]:
     for row in site.datasets:
         entry = row.entry
-        further = (*entry.aliases, entry.title, entry.citation, entry.accession) if entry else ()
-        yield row.name, "Dataset", f"dataset/{page_name(row.name)}.html", " ".join(further)
+        known = (*entry.aliases, entry.title, entry.citation, entry.accession) if entry else ()
+        yield row.name, "Dataset", f"dataset/{page_name(row.name)}.html", " ".join(known)
     for name in site.models:
         yield name, "Model", f"model/{page_name(name)}.html", ""
     for group in site.latest.values():
@@ -31,7 +31,7 @@ def _entries(site: Site) -> Iterator[Entry]:
             labels = " ".join(f"{label.name} {label.ontology_id}".strip() for label in one.labels)
             further = f"{one.uid} {one.description} {labels}".strip()
             yield words.artifact_title(one), kind_of(one).title, f"artifact/{one.uid}.html", further
-    for run in reversed(site.snapshot.runs.values()):
+    for run in reversed(list(site.snapshot.runs.values())):
         further = f"{run.uid} {words.moment(run.started)} {words.status(run)}"
         yield site.run_title(run), "Run", f"run/{run.uid}.html", further
     for transform in site.snapshot.transforms.values():

@@ -15,7 +15,7 @@ LOOPBACK = "127.0.0.1"
 class Quiet(SimpleHTTPRequestHandler):
     """Serves files without a line for each request; asks browsers to look again for a newer site."""
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: Any) -> None:
         """Nothing: the terminal shows the address alone."""
 
     def end_headers(self) -> None:

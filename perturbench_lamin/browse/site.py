@@ -81,7 +81,7 @@ class Site:
     def runs_of(self) -> dict[str, list[RunRecord]]:
         """Runs by transform, newest first."""
         found: dict[str, list[RunRecord]] = defaultdict(list)
-        for run in reversed(self.snapshot.runs.values()):
+        for run in reversed(list(self.snapshot.runs.values())):
             found[run.transform].append(run)
         return found
 
@@ -93,7 +93,7 @@ class Site:
     @cached_property
     def failed_runs(self) -> list[RunRecord]:
         """Runs that did not complete, newest first."""
-        return [run for run in reversed(self.snapshot.runs.values()) if words.status_class(run) == "bad"]
+        return [run for run in reversed(list(self.snapshot.runs.values())) if words.status_class(run) == "bad"]
 
     def around(self, uid: str) -> Neighbourhood:
         """The lineage around an artifact or run."""

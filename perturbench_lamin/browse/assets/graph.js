@@ -8,12 +8,28 @@
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   holder.hidden = false;
 
+  // A light shade that is opaque, so that edges pass behind the text.
+  function tint(strong, share = 0.17) {
+    const parts = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+    const paper = parts(colour("raised"));
+    return `rgb(${parts(strong).map((part, i) => Math.round(share * part + (1 - share) * paper[i])).join(",")})`;
+  }
+
+  // Boxes are as large as their text.
+  const FONT = 11;
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.font = `${FONT}px system-ui, sans-serif`;
+  const sized = (node) => {
+    const lines = node.label.split("\n");
+    return { ...node, width: Math.max(...lines.map((line) => pen.measureText(line).width)) * 1.06, height: lines.length * FONT * 1.2 };
+  };
+
   const elements = [
-    ...data.nodes.map((node) => ({ data: node, classes: node.kind === "run" ? "run" : "artifact" })),
+    ...data.nodes.map((node) => ({ data: sized(node), classes: node.kind === "run" ? "run" : "artifact" })),
     ...data.edges.map((edge) => ({ data: edge, classes: edge.word === "made again" ? "again" : "" })),
   ];
   const cy = window.cytoscape({
-    container: canvas, elements, style: style(), layout: layout(), minZoom: 0.05, maxZoom: 2.5, wheelSensitivity: 0.25,
+    container: canvas, elements, style: style(), layout: layout(), minZoom: 0.05, maxZoom: 2.5,
     boxSelectionEnabled: false, autoungrabify: true,
   });
   const centre = cy.getElementById(data.centre);
@@ -21,11 +37,11 @@
   window.lineageGraph = cy;
 
   function style() {
-    const text = { color: colour("ink"), "font-size": 11, "text-wrap": "wrap", "text-valign": "center", label: "data(label)" };
+    const text = { color: colour("ink"), "font-size": FONT, "text-wrap": "wrap", "text-valign": "center", label: "data(label)" };
     return [
-      { selector: "node", style: { ...text, width: "label", height: "label", padding: 9, "font-family": "system-ui, sans-serif" } },
-      { selector: "node.artifact", style: { shape: "round-rectangle", "background-color": (node) => colour(node.data("kind")),
-        "background-opacity": 0.16, "border-width": 1.5, "border-color": (node) => colour(node.data("kind")) } },
+      { selector: "node", style: { ...text, width: "data(width)", height: "data(height)", padding: 9, "font-family": "system-ui, sans-serif" } },
+      { selector: "node.artifact", style: { shape: "round-rectangle", "background-color": (node) => tint(colour(node.data("kind"))),
+        "border-width": 1.5, "border-color": (node) => colour(node.data("kind")) } },
       { selector: "node.run", style: { shape: "rectangle", "background-color": colour("run"), "border-width": 1.5, "border-color": colour("run-line") } },
       { selector: "node[?bad]", style: { "border-color": colour("bad"), "border-style": "dashed", "border-width": 2.5 } },
       { selector: "edge", style: { width: 1.4, "line-color": colour("soft"), "target-arrow-color": colour("soft"), "target-arrow-shape": "triangle",
@@ -42,12 +58,22 @@
     return { name: "dagre", rankDir: narrow ? "TB" : "LR", nodeSep: 16, rankSep: narrow ? 40 : 60, padding: 24, fit: true };
   }
 
-  // A large graph is shown at a size that can be read, around the node that the page is about.
+  // A graph that would be too small to read is shown around the node that the page is about, without empty margins.
   function fit(whole) {
     cy.fit(undefined, 24);
     if (cy.zoom() > 1.15) cy.zoom(1.15);
-    if (!whole && cy.zoom() < 0.55) cy.zoom(0.7);
-    if (whole || cy.zoom() >= 0.7) cy.center(whole || cy.zoom() !== 0.7 ? undefined : centre);
+    if (whole || cy.zoom() >= 0.6) return cy.center();
+    cy.zoom(0.85);
+    cy.center(centre);
+    const box = cy.elements().renderedBoundingBox();
+    cy.panBy({ x: inward(box.x1, box.x2, canvas.clientWidth), y: inward(box.y1, box.y2, canvas.clientHeight) });
+  }
+
+  // How far to move so that what is seen does not end before the graph does.
+  function inward(start, end, room, margin = 24) {
+    if (end - start < room - 2 * margin) return (room - start - end) / 2;
+    if (start > margin) return margin - start;
+    return end < room - margin ? room - margin - end : 0;
   }
 
   function show(node) {
