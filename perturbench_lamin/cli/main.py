@@ -21,6 +21,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "lineage": ("chain", "Show how an artifact came about."),
     "reproduce": ("reproduce", "Make a recorded artifact again from its lineage, and compare."),
     "croissant": ("croissant", "Describe a curated dataset for dataset search engines."),
+    "browse": ("browse", "Write a site of an instance, to be read without an account."),
     "preprocess": ("files", "Curate a file of raw counts: normalise, log, select genes."),
     "split": ("files", "Assign cells to train, val and test."),
     "train": ("train", "Train a model on a curated file and a split."),
