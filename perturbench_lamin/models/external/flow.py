@@ -19,8 +19,8 @@ from perturbench_lamin.models.hyperparameters import Hyperparameters
 
 POOLINGS = ("attention_token", "attention_seed", "mean")
 CHUNK_CELLS = 256
-"""Cells whose paths are computed together."""
-SMALLEST_CHUNK = 64
+"""Cells whose paths are computed together, always as many: for another number the last digits differ, and the
+velocity changes so fast with time that a path then ends visibly elsewhere."""
 
 Conditions = Mapping[str, np.ndarray]
 """Name → cells or 1 × set size × width: what was done, as a set of vectors."""
@@ -40,6 +40,7 @@ class CellFlowHyperparameters(Hyperparameters):
         decoder_width: width of those that give the velocity.
         n_layers: how many layers each of these has.
         time_freqs: frequencies of the time's encoding.
+        time_max_period: how often the fastest of them turns within the unit of time, times 2 π.
         condition_dim: width of a condition's code.
         condition_dropout: probability of dropping an entry of it in training.
         pooling: how a set of perturbations becomes one code.
@@ -56,6 +57,7 @@ class CellFlowHyperparameters(Hyperparameters):
     decoder_width: int = 4096
     n_layers: int = 3
     time_freqs: int = 1024
+    time_max_period: int = 10000
     condition_dim: int = 256
     condition_dropout: float = 0.9
     pooling: str = "attention_token"
@@ -130,9 +132,7 @@ class Flow:
         parts = []
         for start in range(0, len(controls), CHUNK_CELLS):
             rows = np.arange(start, min(start + CHUNK_CELLS, len(controls)))
-            # Each number of cells is compiled anew: round it up, by repeats of the last cell.
-            size = max(SMALLEST_CHUNK, 1 << (len(rows) - 1).bit_length())
-            padded = np.pad(rows, (0, size - len(rows)), mode="edge")
+            padded = np.pad(rows, (0, CHUNK_CELLS - len(rows)), mode="edge")
             chosen = {name: values[padded][:, None] for name, values in conditions.items()}
             parts.append(np.asarray(self._transport(self._weights, controls[padded], chosen))[: len(rows)])
         return np.concatenate(parts)
@@ -195,5 +195,6 @@ def _velocity_field(settings: CellFlowHyperparameters) -> Any:
         cond_output_dropout=settings.condition_dropout,
         pooling=settings.pooling,
         time_freqs=settings.time_freqs,
+        time_max_period=settings.time_max_period,
         **widths,
     )

@@ -19,6 +19,7 @@ needs_cellflow = needs("cellflow-tools")
 SMALL = {
     "n_components": 6, "hidden_width": 32, "time_width": 16, "decoder_width": 32, "n_layers": 1, "time_freqs": 8,
     "condition_dim": 16, "condition_dropout": 0.0, "set_size": 32, "accumulate": 1, "lr": 5e-3,
+    "time_max_period": 1,
 }  # fmt: skip
 
 
@@ -42,18 +43,18 @@ def squared_error_of_means(cells: torch.Tensor, batch: Batch) -> float:
 
 @needs_cellflow
 def test_paths_are_the_packages_own(trained):
+    """Up to the tolerance of the integration; with the package's own time encoding even its batches differ more."""
     model, _ = trained
     batch = val_batches(DATA, SPLIT, 400)[0]
-    for condition in batch.condition_ids.unique()[:3]:
-        same = batch.condition_ids == condition
-        cells = model.project(batch.controls[same])
-        conditions = model._conditions(batch.perturbations[same], batch.covariates[same])
-        for place in (0, len(cells) - 1):
-            one = {name: values[[place]] for name, values in conditions.items()}
-            theirs = model.flow.solver.predict(cells[[place]], one)
-            np.testing.assert_allclose(model.flow.transport(cells, conditions)[[place]], theirs, atol=1e-4)
-        expected = model.mean + torch.from_numpy(model.flow.transport(cells, conditions)) @ model.components.T
-        torch.testing.assert_close(model.predict(batch)[same], expected, atol=1e-4, rtol=1e-4)
+    predicted = model.predict(batch)
+    for places in [block[0] for block in cell_sets(batch, 400)]:
+        cells = model.project(batch.controls[places])
+        conditions = model._conditions(batch.perturbations[places], batch.covariates[places])
+        ends = model.flow.transport(cells, conditions)
+        theirs = model.flow.solver.predict(cells, {name: values[:1] for name, values in conditions.items()})
+        np.testing.assert_allclose(ends, theirs, atol=1e-3)
+        expected = model.mean + torch.from_numpy(ends) @ model.components.T
+        torch.testing.assert_close(predicted[places], expected, atol=1e-4, rtol=1e-4)
 
 
 @needs_cellflow
