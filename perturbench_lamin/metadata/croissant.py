@@ -122,7 +122,7 @@ def _place(artifact: ln.Artifact) -> int:
 
 def croissant(file: DatasetFile) -> dict[str, Any]:
     """The metadata, as JSON-LD."""
-    import mlcroissant as mlc  # type: ignore[import-untyped]
+    import mlcroissant as mlc
 
     held = mlc.FileObject(
         id="h5ad",
