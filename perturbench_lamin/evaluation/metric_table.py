@@ -25,6 +25,11 @@ controls of its covariate state; μ̄ the mean over conditions of their means; p
   largest |t| of the true condition, or those with a Benjamini-Hochberg adjusted p of that t below 0.05. Metrics with
   “genes” below take one. A condition without genes in the subset is undefined.
 
+Means are *micro* averages, over all conditions, and *macro* averages, over the means of covariate states; both are
+named wherever they are shown. `--device auto` computes distances between conditions, energy distances and principal
+components on a GPU where there is one, in double precision as on the processor; group statistics and rank-sum tests
+stay on the processor. The report says which was used.
+
 “Constant” is the mean score of a prediction that is the same for all conditions. Undefined values are left out of
 means, and counted. Values are of each condition, or, where it says so, one for all conditions of a covariate state.
 

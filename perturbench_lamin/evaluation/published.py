@@ -15,6 +15,9 @@ FILE = "published_results.csv"
 
 DATASETS: Mapping[str, str] = {"Srivatsan20": "srivatsan20", "Norman19": "norman19", "Jiang24": "jiang25"}
 
+TASKS: Mapping[str, str] = {"srivatsan20": "transfer", "norman19": "combine", "jiang25": "transfer"}
+"""The task of each dataset's table."""
+
 MODELS: Mapping[str, str] = {
     "LinearAdditive": "linear",
     "LatentAdditive": "latent_additive",
@@ -78,8 +81,8 @@ def with_published(board: pd.DataFrame, models: Mapping[str, str] | None = None)
 
     Returns:
         The board, with ``published_mean``, ``published_sd``, ``published_table``, ``published_source`` (missing where
-        nothing was published) and ``difference_sds``: (mean − published mean) / published sd, missing where that sd
-        is missing or 0.
+        nothing was published, as for other tasks than :data:`TASKS`) and ``difference_sds``: (mean − published mean)
+        / published sd, missing where that sd is missing or 0.
 
     Raises:
         InputError: the board has no column ``dataset``.
@@ -96,6 +99,8 @@ def with_published(board: pd.DataFrame, models: Mapping[str, str] | None = None)
     }
     known = published_results()[[*KEY, *columns]].rename(columns=columns)
     renamed = board["model"].map(lambda name: (models or {}).get(name, name))
+    if "task" in board.columns:
+        renamed = renamed.where(board["task"] == board["dataset"].map(TASKS))
     joined = board.assign(_model=renamed).merge(
         known.rename(columns={"model": "_model"}),
         on=["dataset", "_model", "metric"], how="left", validate="many_to_one",

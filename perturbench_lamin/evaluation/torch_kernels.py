@@ -124,6 +124,6 @@ def _distances(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     squares = torch.addmm(scale, a, b.T, alpha=-2.0)
     close = (squares <= CANCELLED * scale).nonzero()
     for part in torch.split(close, max(1, PART_VALUES // max(a.shape[1], 1))):
-        i, j = part[:, 0], part[:, 1]
+        i, j = part.T
         squares[i, j] = (a[i] - b[j]).square().sum(dim=1)
     return squares.clamp_(min=0.0).sqrt_()

@@ -48,3 +48,11 @@ def test_difference_in_standard_deviations():
     assert joined["published_table"].tolist()[:3] == ["Table 3", "Table 3", "Table 2"]
     with pytest.raises(InputError, match="dataset"):
         with_published(board.drop(columns="dataset"))
+
+
+def test_other_tasks_have_nothing_published():
+    row = {"dataset": "norman19", "model": "cpa", "metric": "cosine_logfc", "mean": 0.4}
+    board = pd.DataFrame([{**row, "task": "combine"}, {**row, "task": "unseen"}])
+    found = with_published(board).set_index("task")["published_mean"]
+    assert found["combine"] > 0
+    assert pd.isna(found["unseen"])
