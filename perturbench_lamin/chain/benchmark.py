@@ -215,6 +215,7 @@ def evaluate_step(dataset: Dataset, task: str, model: str, seed: int, config: Be
         outputs=(
             keys.prediction(dataset.name, task, model, seed),
             keys.metrics(dataset.name, task, model, seed),
+            keys.report(dataset.name, task, model, seed),
         ),
     )
 

@@ -53,7 +53,7 @@ def evaluation(large: bool = False) -> Rows:
     """Means, RMSE, cosine and their ranks, and the metrics in PCA space, against plain loops."""
     import bench_evaluation
 
-    return bench_evaluation.measure(1.0, pca=True)
+    return bench_evaluation.measure(1.0, pca=True, energy=True, full=True)
 
 
 def comparison(large: bool = False) -> Rows:
