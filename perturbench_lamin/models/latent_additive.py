@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from perturbench_lamin.loading.batches import Batch
 from perturbench_lamin.loading.vocabulary import Vocabulary
 from perturbench_lamin.models.base import PerturbationModel
+from perturbench_lamin.models.distinct import run_distinct
 from perturbench_lamin.models.hyperparameters import GradientHyperparameters, Hyperparameters
 from perturbench_lamin.models.mlp import mlp
 
@@ -57,7 +58,8 @@ class LatentAdditive(PerturbationModel):
     def predict(self, batch: Batch) -> Tensor:
         """Encode the control, add the code of the perturbation, decode."""
         cells = _join(batch.controls, batch.covariates, self.settings.inject_covariates_encoder)
-        latent = self.control_encoder(cells) + self.perturbation_encoder(batch.perturbations)
+        codes = run_distinct(self.perturbation_encoder, [(batch.condition_ids, batch.perturbations)])
+        latent = self.control_encoder(cells) + codes
         decoded = self.decoder(_join(latent, batch.covariates, self.settings.inject_covariates_decoder))
         return nn.functional.softplus(decoded) if self.settings.softplus_output else decoded
 
