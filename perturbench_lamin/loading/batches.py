@@ -121,15 +121,21 @@ SAMPLINGS: dict[str, type[ControlMatched] | type[Disentanglement] | type[Grouped
 }
 
 
-def sampling(name: str, data: SplitData) -> Sampling:
+def sampling(name: str, data: SplitData, buffers: Buffers | None = None) -> Sampling:
     """The way to sample of that name, over one split.
+
+    Args:
+        name: a key of :data:`SAMPLINGS`.
+        data: the split.
+        buffers: where batches take their memory from, to share it between splits; its own by default.
 
     Raises:
         InputError: the name is unknown.
     """
     if name not in SAMPLINGS:
         raise InputError(f"Unknown sampling {name!r}", where="sampling", fix=nearest(name, SAMPLINGS))
-    return SAMPLINGS[name](data)
+    made = SAMPLINGS[name](data)
+    return made if buffers is None or isinstance(made, Grouped) else replace(made, buffers=buffers)
 
 
 class BatchLoader:

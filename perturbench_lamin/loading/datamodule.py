@@ -11,6 +11,7 @@ from perturbench_lamin.loading.batches import BatchLoader, Sampling, sampling
 from perturbench_lamin.loading.curated import CuratedData, split_labels
 from perturbench_lamin.loading.dataset import SplitData
 from perturbench_lamin.loading.device_rows import DeviceRows
+from perturbench_lamin.loading.gather import Buffers
 from perturbench_lamin.loading.shares import Share
 from perturbench_lamin.loading.vocabulary import Vocabulary
 
@@ -54,8 +55,9 @@ class PerturbationData(LightningDataModule):
         self.val = SplitData.build(data, labels, "val", self.vocabulary)
         self.batch_size, self.seed = batch_size, seed
         self.on_device, self.prefetch = on_device, prefetch
-        self._train_sampling = sampling(train_sampling, self.train)
-        self._val_sampling = sampling(val_sampling, self.val)
+        buffers = Buffers()
+        self._train_sampling = sampling(train_sampling, self.train, buffers)
+        self._val_sampling = sampling(val_sampling, self.val, buffers)
 
     def setup(self, stage: str) -> None:
         """Bring the expression to the trainer's device where that is asked for."""

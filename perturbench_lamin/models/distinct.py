@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def distinct_inputs(codes: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
@@ -29,3 +29,20 @@ def distinct_inputs(codes: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Ten
     first = torch.full_like(distinct, len(pairs))
     first.scatter_reduce_(0, place, torch.arange(len(pairs), device=pairs.device), "amin")
     return rows[first], place
+
+
+def run_distinct(network: nn.Sequential, codes: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """The output of a network for every cell, computed once for each distinct input as far as that is the same.
+
+    Up to the first dropout that is on: from there each cell draws its own, as if the network had seen every cell.
+
+    Args:
+        network: layers that treat each row by itself.
+        codes: the network's input, see :func:`distinct_inputs`.
+    """
+    hidden, place = distinct_inputs(codes)
+    layers = list(network)
+    drawn = [number for number, layer in enumerate(layers) if isinstance(layer, nn.Dropout) and layer.training]
+    shared = drawn[0] if drawn else len(layers)
+    hidden = nn.Sequential(*layers[:shared])(hidden)
+    return nn.Sequential(*layers[shared:])(hidden.index_select(0, place))

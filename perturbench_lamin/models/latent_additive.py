@@ -11,6 +11,7 @@ from perturbench_lamin.loading.batches import Batch
 from perturbench_lamin.loading.vocabulary import Vocabulary
 from perturbench_lamin.models.base import PerturbationModel
 from perturbench_lamin.models.covariates import join
+from perturbench_lamin.models.distinct import run_distinct
 from perturbench_lamin.models.hyperparameters import GradientHyperparameters, Hyperparameters
 from perturbench_lamin.models.inputs import input_width, inputs
 from perturbench_lamin.models.mlp import mlp
@@ -68,15 +69,15 @@ class LatentAdditive(PerturbationModel):
     def predict(self, batch: Batch) -> Tensor:
         """Encode the control, add the code of the perturbation, decode."""
         cells = join(inputs(batch, self.settings.embedding), batch.covariates, self.settings.inject_covariates_encoder)
-        latent = self.control_encoder(cells) + self._effect(batch.perturbations)
+        latent = self.control_encoder(cells) + self._effect(batch)
         decoded = self.decoder(join(latent, batch.covariates, self.settings.inject_covariates_decoder))
         return nn.functional.softplus(decoded) if self.settings.softplus_output else decoded
 
-    def _effect(self, perturbations: Tensor) -> Tensor:
-        code: Tensor = self.perturbation_encoder(perturbations)
+    def _effect(self, batch: Batch) -> Tensor:
+        code: Tensor = run_distinct(self.perturbation_encoder, [(batch.condition_ids, batch.perturbations)])
         if not self.settings.sparse_mask:
             return code
-        logits = self.mask_encoder(perturbations)
+        logits = self.mask_encoder(batch.perturbations)
         return code * (sample_mask(logits) if self.training else logits.sigmoid())
 
     def _mlp(self, n_in: int, n_out: int) -> nn.Sequential:

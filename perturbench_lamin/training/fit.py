@@ -22,7 +22,7 @@ from perturbench_lamin.loading.fingerprint import digest, fingerprint
 from perturbench_lamin.loading.placement import Placement, place
 from perturbench_lamin.models.registry import build, hyperparameters, model_class
 from perturbench_lamin.training.config import SAME_RESULT, TrainConfig
-from perturbench_lamin.training.device import torch_device
+from perturbench_lamin.training.device import processes, torch_device
 from perturbench_lamin.training.exhaustion import exhaustion_explained
 from perturbench_lamin.training.run_folder import RunFolder
 from perturbench_lamin.training.surroundings import quiet, reproducible, watched
@@ -95,19 +95,22 @@ def fit(
     folder = RunFolder(Path(out_dir).absolute())
     shown = watched() if progress is None else progress
     with _alone(folder), exhaustion_explained("training", _advice(config)):
-        placement = place(curated_path, config.memory, torch_device(config.accelerator), max(config.devices, 1))
+        placement = place(
+            curated_path, config.memory, torch_device(config.accelerator), processes(config.accelerator, config.devices)
+        )
         _say(placement.reason, shown)
         data = read_curated(curated_path, memory=placement.read_as, embedding=getattr(parsed, "embedding", ""))
         batches, seen = _batches(data, split, config, placement), fingerprint(data)
         del data  # on a device it is not needed here
-        if finished := _open(folder, _identity(seen, split, config, words), resume):
+        training = _identity(seen, split, config, words)
+        if finished := _open(folder, training, resume):
             return _finished(folder, finished)
         with reproducible(config.seed), quiet():
             model = build(config.model, config.hyperparameters, batches.vocabulary)
             model.provenance, model.fingerprint = words, seen
             own = Callbacks.make(config, folder, checkpoint_callback)
             trainer = trainer_of(model, config, folder, [*callbacks, *own.ordered()], logger, shown)
-            trainer.fit(model, batches, ckpt_path=folder.resumable(), weights_only=True)
+            trainer.fit(model, batches, ckpt_path=_start(folder, training, resume), weights_only=True)
         return _finish(folder, trainer, own, placement)
 
 
@@ -139,6 +142,11 @@ def _open(folder: RunFolder, training: dict[str, Any], resume: bool | None) -> d
     if rank_zero_only.rank == 0:
         folder.open(training, resume)
     return folder.result() if folder.holds(training) else None
+
+
+def _start(folder: RunFolder, training: dict[str, Any], resume: bool | None) -> Path | None:
+    """The checkpoint to go on from. The first process may not have cleared the folder when the others look."""
+    return folder.resumable() if folder.holds(training) and resume is not False else None
 
 
 def _finish(folder: RunFolder, trainer: Trainer, own: Callbacks, placement: Placement) -> FitResult:

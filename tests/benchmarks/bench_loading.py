@@ -6,9 +6,14 @@ Run ``python tests/benchmarks/bench_loading.py``; prints a table and JSON.
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 import torch
@@ -19,8 +24,13 @@ from perturbench_lamin.contracts import CuratedInfo
 from perturbench_lamin.loading.batches import BatchLoader, ControlMatched, Disentanglement
 from perturbench_lamin.loading.curated import CuratedData, curated
 from perturbench_lamin.loading.dataset import SplitData
+from perturbench_lamin.loading.device_rows import DeviceRows
+from perturbench_lamin.loading.gather import cores
+from perturbench_lamin.loading.grouped import Grouped
+from perturbench_lamin.loading.row_store import RowStore, unpack
 from perturbench_lamin.loading.vocabulary import Vocabulary
 
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 CELLS, GENES, NONZEROS, PERTURBATIONS, STATES, BATCH = 100_000, 4_000, 457, 188, 3, 4_000
 
 
@@ -87,19 +97,68 @@ def rows(cells: int = CELLS, repeats: int = 5) -> list[dict]:
     data = SplitData.build(file, np.full(cells, "train", dtype=object), "train", vocabulary)
     targets = int((~data.is_control).sum())
 
-    def ours(kind: type) -> Callable[[], Iterator]:
-        return lambda: iter(BatchLoader(kind(data), batch_size=BATCH, seed=0, shuffle=True))
+    def ours(kind: type, X: object = None, prefetch: int = 0) -> Callable[[], Iterator]:
+        held = kind(data if X is None else replace(data, X=X))
+        return lambda: iter(BatchLoader(held, batch_size=BATCH, seed=0, shuffle=True, prefetch=prefetch))
 
     next(iter(ours(ControlMatched)()))  # compile
+    stored = _stored(file)
     cases = [
         ("control-matched, ours", ours(ControlMatched), targets),
+        (
+            "control-matched, ours, CSR tensors on the device",
+            ours(ControlMatched, DeviceRows.of(data.X, DEVICE)),
+            targets,
+        ),
+        ("control-matched, ours, streamed from disk", ours(ControlMatched, stored), targets),
+        ("control-matched, ours, streamed from disk, 2 made ahead", ours(ControlMatched, stored, 2), targets),
         ("control-matched, scipy indexing", lambda: plain_vectorised(data), targets),
         ("control-matched, scipy indexing, a Python draw a cell", lambda: plain_per_cell(data), targets),
         ("disentanglement, ours", ours(Disentanglement), cells),
+        ("grouped (no dense cells), ours", ours(Grouped), targets),
     ]
     # Interleaved, best of several: the machine's speed drifts.
     best = {name: min(times) for name, times in _interleaved(cases, repeats).items()}
-    return [{"work": name, "cells_per_second": round(n / best[name])} for name, _, n in cases]
+    speeds = [{"work": name, "cells_per_second": round(n / best[name])} for name, _, n in cases]
+    return [*speeds, *bandwidth(speeds[0]["cells_per_second"], repeats)]
+
+
+def bandwidth(cells_per_second: int, repeats: int) -> list[dict]:
+    """Bytes that batches write a second, beside what this machine can: filling, and copying dense rows at random."""
+    written = cells_per_second * 2 * GENES * 4
+    zeros = best_seconds(lambda block: block.fill(0), repeats)
+    rng, dense = np.random.default_rng(0), np.ones((2 * BATCH, GENES), np.float32)
+    copied = best_seconds(lambda block: np.take(dense, rng.integers(0, 2 * BATCH, len(block)), 0, block), repeats)
+    size = 2 * BATCH * GENES * 4
+    return [
+        {
+            "work": "bytes written, ours, of batches' cells and controls",
+            "gigabytes_per_second": written / 1e9,
+            "of_filling_with_zeros": written * zeros / size,
+            "of_copying_dense_rows": written * copied / size,
+        },
+        {"work": "filling with zeros, all cores", "gigabytes_per_second": size / zeros / 1e9},
+        {"work": "copying dense rows at random, all cores", "gigabytes_per_second": size / copied / 1e9},
+    ]
+
+
+def best_seconds(work: Callable[[np.ndarray], object], repeats: int) -> float:
+    """The shortest time to write a batch's cells and controls, by as many threads as there are cores."""
+    blocks = np.array_split(np.ones((2 * BATCH, GENES), np.float32), cores())
+    times = []
+    with ThreadPoolExecutor(cores()) as pool:
+        for _ in range(4 * repeats):
+            start = time.perf_counter()
+            list(pool.map(work, blocks))
+            times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def _stored(file: CuratedData) -> RowStore:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "m.h5ad"
+        ad.AnnData(file.X, obs=file.obs[[]]).write_h5ad(path)
+        return unpack(path)
 
 
 def _interleaved(cases: list, repeats: int) -> dict[str, list[float]]:
@@ -113,7 +172,6 @@ def _interleaved(cases: list, repeats: int) -> dict[str, list[float]]:
 if __name__ == "__main__":
     measured = rows()
     print(f"{CELLS:,} cells × {GENES:,} genes, {NONZEROS} non-zeros a cell, batches of {BATCH:,}\n")
-    print("| work | cells/s |\n|---|---|")
     for row in measured:
-        print(f"| {row['work']} | {row['cells_per_second']:,} |")
+        print(row)
     print(json.dumps(measured))

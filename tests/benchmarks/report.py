@@ -43,10 +43,17 @@ def reading(large: bool = False) -> Rows:
 
 
 def loading(large: bool = False) -> Rows:
-    """Control-matched batches, against scipy indexing and a Python draw per cell."""
+    """Control-matched batches, against scipy indexing, a Python draw per cell, and the memory's bandwidth."""
     import bench_loading
 
     return bench_loading.rows()
+
+
+def training(large: bool = False) -> Rows:
+    """Training steps at published hyperparameters against plain torch, Lightning's overhead, peak memory."""
+    import bench_training
+
+    return bench_training.measure(large=large)
 
 
 def evaluation(large: bool = False) -> Rows:
@@ -67,6 +74,7 @@ BENCHMARKS: dict[str, Callable[[bool], Rows]] = {
     "curation": curation,
     "reading": reading,
     "loading": loading,
+    "training": training,
     "evaluation": evaluation,
     "comparison": comparison,
 }

@@ -12,7 +12,8 @@ from tiny_curated import Tiny, random_split
 
 from perturbench_lamin.loading.batches import BatchLoader, ControlMatched
 from perturbench_lamin.loading.grouped import Grouped
-from perturbench_lamin.models.distinct import distinct_inputs
+from perturbench_lamin.models.distinct import distinct_inputs, run_distinct
+from perturbench_lamin.models.mlp import mlp
 
 DATA = Tiny(treatments=("none", "drug")).data()
 SPLIT = random_split(DATA, held_out=("G0+G1",))
@@ -81,3 +82,26 @@ def test_conditions_that_training_lacks_are_told_apart():
     model.eval()
     matched = next(iter(BatchLoader(ControlMatched(data), batch_size=1000, seed=0, shuffle=False)))
     torch.testing.assert_close(model.loss(batch), model.loss(matched))
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("dropout", [None, 0.0, 0.4])
+def test_a_network_on_distinct_inputs_is_the_network_on_all_cells(training, dropout):
+    """Dropout included: each cell has the mask that it would have had."""
+    torch.manual_seed(0)
+    network = mlp(5, 12, 3, 2, dropout=dropout).double().train(training)
+    table = torch.rand(4, 5, dtype=torch.float64)
+    ids = torch.arange(30) % 4
+    torch.manual_seed(1)
+    fast = run_distinct(network, [(ids, table[ids])])
+    fast.square().sum().backward()
+    gradients = [parameter.grad.clone() for parameter in network.parameters()]
+    network.zero_grad()
+    torch.manual_seed(1)
+    slow = network(table[ids])
+    slow.square().sum().backward()
+    torch.testing.assert_close(fast, slow)
+    for quick, parameter in zip(gradients, network.parameters(), strict=True):
+        torch.testing.assert_close(quick, parameter.grad)
+    if dropout and training:
+        assert len(torch.unique(fast.detach(), dim=0)) > 4
