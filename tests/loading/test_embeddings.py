@@ -83,7 +83,7 @@ def test_reading_a_file(tmp_path):
     np.testing.assert_array_equal(data.embedding, embedded().embedding)
     assert data.embedding.dtype == np.float32
     assert read_curated(path).embedding is None
-    with pytest.raises(InputError, match="No embedding 'X_sum'.*\n.*Did you mean X_sums"):
+    with pytest.raises(InputError, match=r"No embedding 'X_sum'.*\n.*Did you mean X_sums"):
         read_curated(path, embedding="X_sum")
 
 

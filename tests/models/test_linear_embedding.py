@@ -135,8 +135,8 @@ class TwoPrograms(Tiny):
     """Perturbations that move two programs of genes, each by its own amounts: the same in every dataset."""
 
     n_genes: int = N_GENES
-    n_tokens: int = 8
-    n_pairs: int = 7  # all with G0
+    n_tokens: int = 24
+    n_pairs: int = 23  # all with G0
 
     def truth(self):
         means, _ = super().truth()
@@ -151,12 +151,15 @@ def test_pretraining_predicts_a_perturbation_that_training_saw_in_combination_on
     data, other = tiny.data(), replace(tiny, seed=9, cell_types=("HepG2",)).data()
     _, perturbations = pretrained_embeddings(other, components=2)
     path = write_embedding(tmp_path / "p.npz", perturbations)
-    split = all_cells(data).mask((data.obs["condition"] == "G1").to_numpy(), "")
+    effects = tiny.truth()[1]
+    mean = np.mean(list(effects.values()), axis=0)
+    unlike = max(effects, key=lambda token: np.linalg.norm(effects[token] - mean) * (token != "G0"))
+    split = all_cells(data).mask((data.obs["condition"] == unlike).to_numpy(), "")
     values = {"perturbation_embedding": str(path), "ridge": 1e-3}
     model, _ = fitted("linear_embedding", data, split, values)
-    truth, base = tiny.truth()[1]["G1"], model.base_change.numpy()
-    predicted = base + model.token_changes[model.vocabulary.perturbations.index("G1")].numpy()
-    assert np.mean((predicted - truth) ** 2) < 0.1 * np.mean((base - truth) ** 2)
+    truth, base = effects[unlike], model.base_change.numpy()
+    predicted = base + model.token_changes[model.vocabulary.perturbations.index(unlike)].numpy()
+    assert np.mean((predicted - truth) ** 2) < 0.2 * np.mean((base - truth) ** 2)
 
 
 def test_names_that_do_not_match(files, tmp_path):
