@@ -135,14 +135,17 @@ class TwoPrograms(Tiny):
     """Perturbations that move two programs of genes, each by its own amounts: the same in every dataset."""
 
     n_genes: int = N_GENES
-    n_tokens: int = 24
-    n_pairs: int = 23  # all with G0
+    n_tokens: int = 12
+    n_pairs: int = 11  # all with G0
 
     def truth(self):
         means, _ = super().truth()
         rng = np.random.default_rng(3)
-        programs, amounts = rng.uniform(0, 1, (2, self.n_genes)), rng.uniform(0, 1.5, (self.n_tokens, 2))
-        return means, dict(zip(self.tokens(), amounts @ programs, strict=True))
+        programs, amounts = rng.uniform(-1, 1, (2, self.n_genes)), rng.uniform(-1, 1, (self.n_tokens, 2))
+        programs -= programs.mean(1, keepdims=True)  # scores of genes are centred: what all genes share is in b alone
+        return {state: mean + 3 for state, mean in means.items()}, dict(
+            zip(self.tokens(), amounts @ programs, strict=True)
+        )
 
 
 def test_pretraining_predicts_a_perturbation_that_training_saw_in_combination_only(tmp_path):
