@@ -8,8 +8,8 @@ from evaluation_cells import KEYS, make_cells, plain_mean
 
 from perturbench_lamin.errors import InputError
 from perturbench_lamin.evaluation.evaluate import evaluate
-from perturbench_lamin.models.embedding_regression import COMPONENTS, RIDGE
 from perturbench_lamin.evaluation.profiles import Profile
+from perturbench_lamin.models.embedding_regression import COMPONENTS, RIDGE
 
 RMSE = Profile("own", ("rmse_average",))
 
