@@ -135,14 +135,17 @@ class TwoPrograms(Tiny):
     """Perturbations that move two programs of genes, each by its own amounts: the same in every dataset."""
 
     n_genes: int = N_GENES
-    n_tokens: int = 8
-    n_pairs: int = 7  # all with G0
+    n_tokens: int = 12
+    n_pairs: int = 11  # all with G0
 
     def truth(self):
         means, _ = super().truth()
         rng = np.random.default_rng(3)
-        programs, amounts = rng.uniform(0, 1, (2, self.n_genes)), rng.uniform(0, 1.5, (self.n_tokens, 2))
-        return means, dict(zip(self.tokens(), amounts @ programs, strict=True))
+        programs, amounts = rng.uniform(-1, 1, (2, self.n_genes)), rng.uniform(-1, 1, (self.n_tokens, 2))
+        programs -= programs.mean(1, keepdims=True)  # scores of genes are centred: what all genes share is in b alone
+        return {state: mean + 3 for state, mean in means.items()}, dict(
+            zip(self.tokens(), amounts @ programs, strict=True)
+        )
 
 
 def test_pretraining_predicts_a_perturbation_that_training_saw_in_combination_only(tmp_path):
@@ -151,12 +154,15 @@ def test_pretraining_predicts_a_perturbation_that_training_saw_in_combination_on
     data, other = tiny.data(), replace(tiny, seed=9, cell_types=("HepG2",)).data()
     _, perturbations = pretrained_embeddings(other, components=2)
     path = write_embedding(tmp_path / "p.npz", perturbations)
-    split = all_cells(data).mask((data.obs["condition"] == "G1").to_numpy(), "")
+    effects = tiny.truth()[1]
+    mean = np.mean(list(effects.values()), axis=0)
+    unlike = max(effects, key=lambda token: np.linalg.norm(effects[token] - mean) * (token != "G0"))
+    split = all_cells(data).mask((data.obs["condition"] == unlike).to_numpy(), "")
     values = {"perturbation_embedding": str(path), "ridge": 1e-3}
     model, _ = fitted("linear_embedding", data, split, values)
-    truth, base = tiny.truth()[1]["G1"], model.base_change.numpy()
-    predicted = base + model.token_changes[model.vocabulary.perturbations.index("G1")].numpy()
-    assert np.mean((predicted - truth) ** 2) < 0.1 * np.mean((base - truth) ** 2)
+    truth, base = effects[unlike], model.base_change.numpy()
+    predicted = base + model.token_changes[model.vocabulary.perturbations.index(unlike)].numpy()
+    assert np.mean((predicted - truth) ** 2) < 0.2 * np.mean((base - truth) ** 2)
 
 
 def test_names_that_do_not_match(files, tmp_path):

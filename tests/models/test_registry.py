@@ -7,6 +7,7 @@ import sys
 from dataclasses import fields
 
 import pytest
+from model_tools import SMALL
 from tiny_curated import Tiny
 
 from perturbench_lamin.errors import InputError
@@ -20,7 +21,7 @@ VOCABULARY = Vocabulary.from_cells(DATA.obs, DATA.genes, DATA.info)
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_is_built_by_its_name(name):
-    model = build(name, {}, VOCABULARY)
+    model = build(name, SMALL.get(name), VOCABULARY)
     assert model.name == name == model_class(name).name
     assert model.hparams["model"] == name
 
@@ -44,6 +45,12 @@ def test_misspellings_name_the_nearest():
         ("latent_additive", "dropout", 1.0),
         ("latent_additive", "latent_dim", 0),
         ("additive", "base", "median"),
+        ("cpa", "adv_steps", 0),
+        ("cpa", "kl_weight", -0.1),
+        ("cpa", "n_layers_encoder", -1),
+        ("cpa", "n_warmup_epochs", -1),
+        ("sams_vae", "mask_prior_probability", 1.0),
+        ("biolord", "penalty_weight", "1"),
     ],
 )
 def test_values_of_the_wrong_type_or_range(model, name, value):
@@ -90,28 +97,61 @@ def test_nothing_published():
         published("additive", "norman19")
 
 
-def test_every_published_value_is_the_references(shared_file):
-    names = {"mcfaline23": "mcfaline24", "sciplex3": "srivatsan20", "op3": "szalata24", "jiang24": "jiang25"}
-    models = {"linear_additive": "linear", "latent_additive": "latent_additive", "decoder_only": "decoder_only"}
-    configs: dict = {}
-    with shared_file("reference/best_hyperparameters.csv").open() as table:
+DATASETS = {"mcfaline23": "mcfaline24", "sciplex3": "srivatsan20", "op3": "szalata24", "jiang24": "jiang25"}
+KINDS = {
+    "linear": ("linear", ""), "linear_additive": ("linear", ""),
+    "latent": ("latent_additive", ""), "latent_additive": ("latent_additive", ""),
+    "latent_scgpt": ("latent_additive", "scgpt"),
+    "decoder": ("decoder_only", ""), "decoder_only": ("decoder_only", ""),
+    "decoder_cov": ("decoder_only", "covariates_only"),
+    "cpa": ("cpa", ""), "cpa_no_adv": ("cpa", "no_adversary"), "cpa_scgpt": ("cpa", "scgpt"),
+    "sams": ("sams_vae", ""), "sams_modified": ("sams_vae", "s"),
+    "biolord": ("biolord", ""),
+}  # fmt: skip
+UNUSED = {"hidden_dim_cond", "lr_scheduler_freq", "n_genes", "n_perts", "use_legacy_mse"}
+
+
+def reference_sets(path) -> dict:
+    """(model, dataset, variant) → key → value, of every set of generation v1 but two of a later check."""
+    sets: dict = {}
+    with path.open() as table:
         for row in csv.DictReader(table):
-            if row["generation"] == "v1_2025" and "scgpt" not in row["config"]:
-                configs.setdefault((row["dataset"], row["config"]), {})[row["key"]] = row["value"]
-    checked = 0
-    for (dataset, config), values in configs.items():
-        model = models.get(values.get("defaults./model", ""))
-        if model is None:
-            continue
-        suffix = config.rsplit("_", 1)[-1]
-        variant = suffix if suffix in ("small", "medium", "full") else "covariates_only" * ("_cov_" in config)
-        best = published(model, names.get(dataset, dataset), variant)
-        known = {item.name for item in fields(hyperparameters(model, best.hyperparameters))}
-        own = {key[6:]: value for key, value in values.items() if key.startswith("model.") and key[6:] in known}
-        assert best.hyperparameters == {key: json.loads(value.lower()) for key, value in own.items()}
+            if row["generation"] == "v1_2025" and "_best_params_" in row["config"]:
+                prefix, suffix = row["config"].split("_best_params_")
+                model, variant = KINDS[prefix]
+                size = suffix.rpartition("_")[2]
+                parts = [variant, size if size in ("small", "medium", "full") else ""]
+                key = (model, DATASETS.get(row["dataset"], row["dataset"]), "_".join(filter(None, parts)))
+                sets.setdefault(key, {})[row["key"]] = row["value"]
+    return sets
+
+
+def test_every_published_value_is_the_references(shared_file):
+    sets = reference_sets(shared_file("reference/best_hyperparameters.csv"))
+    assert len(sets) == 68
+    for key, values in sets.items():
+        best = published(*key)
+        known = {item.name for item in fields(hyperparameters(key[0], best.hyperparameters))}
+        own = {name[6:]: value for name, value in values.items() if name.startswith("model.")}
+        assert set(own) - known <= UNUSED, key
+        expected = {name: json.loads(value.lower()) for name, value in own.items() if name in known}
+        if "data.embedding_key" in values:
+            expected["embedding"] = values["data.embedding_key"]
+        assert best.hyperparameters == expected, key
         assert best.training["max_epochs"] == int(values["trainer.max_epochs"])
-        checked += 1
-    assert checked == 26
+        assert best.training["precision"] == ("32-true" if values.get("trainer.precision") == "32" else "16-mixed")
+        assert best.training.get("seed") == (int(values["seed"]) if "seed" in values else None)
+        if "data.batch_size" in values:
+            assert best.training["batch_size"] == int(float(values["data.batch_size"]))
+
+
+def test_variants_of_published_sets():
+    assert not published("cpa", "norman19", "no_adversary").hyperparameters["use_adversary"]
+    assert published("cpa", "mcfaline24", "no_adversary").variant == "no_adversary_full"
+    assert published("sams_vae", "mcfaline24", "s_small").hyperparameters["disable_sparsity"]
+    assert published("latent_additive", "norman19", "scgpt").hyperparameters["embedding"] == "X_scgpt"
+    with pytest.raises(InputError, match="No published hyperparameters for cpa jiang25 scgpt"):
+        published("cpa", "jiang25", "scgpt")
 
 
 def test_listing_models_imports_no_torch():
