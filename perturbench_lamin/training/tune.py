@@ -9,7 +9,6 @@ import os
 import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from dataclasses import dataclass, replace
 from multiprocessing.connection import wait as wait_for
 from pathlib import Path
@@ -22,7 +21,7 @@ from optuna.trial import TrialState
 from tqdm import tqdm
 
 from perturbench_lamin import __version__
-from perturbench_lamin.errors import InputError
+from perturbench_lamin.errors import InputError, PerturbenchError
 from perturbench_lamin.files import sha256
 from perturbench_lamin.training import study as studies
 from perturbench_lamin.training.callbacks import DivergenceError
@@ -204,26 +203,43 @@ def _tidy(study: optuna.Study, task: Search) -> None:
 
 
 def _in_processes(study: optuna.Study, task: Search, jobs: int, bar: tqdm) -> None:
+    """Work in processes of their own until all have ended; end them when this one has to stop."""
     context = multiprocessing.get_context("spawn")
-    devices = torch.cuda.device_count()
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        futures = {pool.submit(_worker, task, jobs, place % devices if devices > 1 else None) for place in range(jobs)}
-        pending = futures
-        while pending:
-            done, pending = wait(pending, timeout=1, return_when=FIRST_EXCEPTION)
+    devices, errors = torch.cuda.device_count(), context.SimpleQueue()
+    workers = [
+        context.Process(target=_worker, args=(task, jobs, place % devices if devices > 1 else None, errors))
+        for place in range(jobs)
+    ]
+    begun = len(study.get_trials(deepcopy=False))
+    try:
+        for worker in workers:
+            worker.start()
+        while any(worker.is_alive() for worker in workers) and errors.empty():
+            wait_for([worker.sentinel for worker in workers if worker.is_alive()], timeout=1)
             _show(bar, study)
-            for future in done:
-                future.result()
+        if not errors.empty():
+            raise errors.get()
+        if all(worker.exitcode for worker in workers) and len(study.get_trials(deepcopy=False)) == begun:
+            raise PerturbenchError("Every process of the search ended before its first trial", where=task.folder)
+    finally:
+        for worker in workers:
+            if worker.is_alive():
+                worker.terminate()
+        for worker in workers:
+            worker.join()
 
 
-def _worker(task: Search, jobs: int, device: int | None) -> None:
+def _worker(task: Search, jobs: int, device: int | None, errors: Any) -> None:
     """One process of several: its share of the cores, one graphics card where there are several."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = str(device)
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))
-    with studies.quiet_optuna():
-        _work(task.open(), task)
+    try:
+        with studies.quiet_optuna():
+            _work(task.open(), task)
+    except Exception as error:
+        errors.put(error)
 
 
 def _end_with_parent() -> None:

@@ -118,6 +118,27 @@ def test_two_processes_share_a_study_without_exceeding_it(curated_path, tmp_path
     assert os.getpid() not in {trial.user_attrs[studies.OWNER]["pid"] for trial in study.trials}
 
 
+def test_an_error_of_a_process_is_that_of_the_search(curated_path, tmp_path):
+    task = Search(curated_path, random_split(DATA).iloc[1:], CONFIG, tmp_path / "study")
+    with pytest.raises(InputError, match="The split lacks 1 "):
+        search(task, jobs=2)
+
+
+def test_a_trial_that_is_killed_each_time_has_failed(curated_path, tmp_path):
+    task = Search(curated_path, SPLIT, replace(CONFIG, trials=1), tmp_path / "study")
+    study = task.open()
+    for _ in range(studies.ATTEMPTS):
+        trial = studies.next_trial(study, SPACE, 1, 0, task.lock)
+        assert trial.user_attrs[studies.FOLDER] == "0000"
+        assert studies.abandon(study, trial)
+    assert not studies.abandon(study, trial), "once is enough"
+    assert studies.next_trial(study, SPACE, 1, 0, task.lock) is None
+    table = trials_table(study, SPACE)
+    assert table["problem"].tolist() == ["It did not end in 3 attempts"]
+    with pytest.raises(InputError, match="did not end in 3 attempts"):
+        search(task)
+
+
 def test_another_storage(curated_path, tmp_path):
     url = f"sqlite:///{tmp_path / 'study.db'}"
     study = search(Search(curated_path, SPLIT, replace(CONFIG, trials=1), tmp_path / "study", storage=url))
