@@ -12,7 +12,7 @@ from perturbench_lamin.cli.training_options import FILE_IN, FOLDER_OUT, configur
 if TYPE_CHECKING:
     import optuna
 
-    from perturbench_lamin.training.tune import Search
+    from perturbench_lamin.training.tune_config import Search
 
 
 @click.command()
@@ -66,7 +66,8 @@ def tune(
     from perturbench_lamin.loading.header import read_header
     from perturbench_lamin.splitting.io import read_split
     from perturbench_lamin.training.search_space import read_space, search_space
-    from perturbench_lamin.training.tune import Search, TuneConfig, search
+    from perturbench_lamin.training.tune import search
+    from perturbench_lamin.training.tune_config import Search, TuneConfig
 
     header = read_header(curated)
     base = configuration(

@@ -20,7 +20,7 @@ from perturbench_lamin.files import write_text
 from perturbench_lamin.training import study as studies
 from perturbench_lamin.training.config import TrainConfig
 from perturbench_lamin.training.search_spaces import Space
-from perturbench_lamin.training.tune import TuneConfig
+from perturbench_lamin.training.tune_config import TuneConfig
 
 TRIALS, BEST, PICTURE = "trials.csv", "best.json", "study.png"
 STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}

@@ -95,3 +95,5 @@ def test_the_chains_of_the_page_name_options_and_names_that_there_are(place):
         result = CliRunner().invoke(cli, words, catch_exceptions=False)
         assert result.exit_code == 0, result.output
         assert "train linear" in result.output
+        assert "evaluation/leaderboard.ipynb" in result.output
+    assert not (place / "here").exists()
