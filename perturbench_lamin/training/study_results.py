@@ -119,7 +119,7 @@ def _draw_trials(axes: Axes, table: pd.DataFrame) -> None:
             axes.plot(chosen, [values.max()] * len(chosen), mark, color="grey", label=f"{state} (no objective)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="trial", ylabel="objective")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     axes.spines[["top", "right"]].set_visible(False)
 
 
