@@ -40,17 +40,16 @@ def train(
           --set encoder_width=512 --set batch_size=1000 --seed 1 --accelerator gpu --out runs/latent-1
     """
     from perturbench_lamin.cli.progress import interactive
-    from perturbench_lamin.loading.curated import read_curated
+    from perturbench_lamin.loading.header import read_header
     from perturbench_lamin.splitting.io import read_split
     from perturbench_lamin.training.file_provenance import file_provenance
     from perturbench_lamin.training.fit import fit
 
-    data = read_curated(curated)
+    header = read_header(curated)
     config = configuration(
-        model, preset, file, changes, data.info.dataset, seed=seed, max_epochs=max_epochs, accelerator=accelerator
+        model, preset, file, changes, header.info.dataset, seed=seed, max_epochs=max_epochs, accelerator=accelerator
     )
-    split = read_split(split_file, data.obs.index)
-    del data  # fit reads its own: two would take twice the memory
+    split = read_split(split_file, header.obs.index)
     words = file_provenance(curated, split_file)
     _tell(fit(curated, split, config, out, provenance=words, progress=interactive()))
 

@@ -12,7 +12,7 @@ from perturbench_lamin.cli.training_options import FILE_IN, FOLDER_OUT, configur
 if TYPE_CHECKING:
     import optuna
 
-    from perturbench_lamin.training.tune import Search
+    from perturbench_lamin.training.tune_config import Search
 
 
 @click.command()
@@ -63,17 +63,17 @@ def tune(
       perturbench-lamin tune curated.h5ad --split combine.csv --model linear --trials 60 --jobs 2 --out study
     """
     from perturbench_lamin.cli.progress import interactive
-    from perturbench_lamin.loading.curated import read_curated
+    from perturbench_lamin.loading.header import read_header
     from perturbench_lamin.splitting.io import read_split
     from perturbench_lamin.training.search_space import read_space, search_space
-    from perturbench_lamin.training.tune import Search, TuneConfig, search
+    from perturbench_lamin.training.tune import search
+    from perturbench_lamin.training.tune_config import Search, TuneConfig
 
-    data = read_curated(curated)
+    header = read_header(curated)
     base = configuration(
-        model, preset, file, changes, data.info.dataset, max_epochs=max_epochs, accelerator=accelerator
+        model, preset, file, changes, header.info.dataset, max_epochs=max_epochs, accelerator=accelerator
     )
-    split = read_split(split_file, data.obs.index)
-    del data  # every trial reads its own
+    split = read_split(split_file, header.obs.index)
     varied = read_space(space, base.model) if space else search_space(base.model)
     config = TuneConfig(base, varied, trials, rank_weight, seed, pruner, warmup_epochs)
     task = Search(curated, split, config, out, storage)

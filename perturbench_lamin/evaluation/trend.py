@@ -56,6 +56,9 @@ def trend_figure(trend: pd.DataFrame, label: str, *, log: bool = False, metrics:
         _draw(axes, trend[trend["metric"] == metric], metric, label)
         if log:
             axes.set_xscale("log")
+        levels = sorted(trend[LEVEL].unique())
+        axes.set_xticks(levels, [f"{level:,.0f}" if level >= 100 else f"{level:.3g}" for level in levels], rotation=30)
+        axes.minorticks_off()
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper", frameon=False)
     return figure
 

@@ -75,10 +75,12 @@ def metrics_of(
     The mean of the predicted cells stands for them where no metric of the profile asks for more.
     """
     chosen, data = get_profile(profile), read_curated(curated_path)
-    kind = "cells" if needs_of([get_metric(name) for name in chosen.metrics]) else "mean"
+    metrics = [get_metric(name) for name in chosen.metrics]
+    kind = "cells" if needs_of(metrics) else "mean"
     prediction = predict(
         checkpoint, curated_path, split, which, config=PredictConfig(kind=kind, accelerator=accelerator)
     )
-    training = observed(data, split, "train")
+    refers = any(metric.reference == "perturbation mean" for metric in metrics)
+    training = observed(data, split, "train") if refers else None  # a copy of most of the file
     truth = observed(data, split, which)
     return evaluate(truth, {model: prediction}, data.info.keys, chosen, training=training).table

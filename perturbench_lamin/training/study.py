@@ -24,6 +24,9 @@ from perturbench_lamin.training.search_spaces import Space
 
 JOURNAL = "study.journal"
 NAME = "tune"
+ATTEMPTS = 3
+"""How often a trial is begun whose process is killed each time."""
+
 ABANDONED, FOLDER, OWNER, PROBLEM, SEARCH = "abandoned", "folder", "owner", "problem", "search"
 
 
@@ -85,19 +88,25 @@ def next_trial(study: optuna.Study, space: Space, limit: int, seed: int, lock: P
 def abandon(study: optuna.Study, trial: FrozenTrial | optuna.Trial) -> bool:
     """Mark a trial that nobody works on as failed, and queue its hyperparameters again.
 
-    Its folder is handed on, so that the training goes on from its last epoch.
+    Its folder is handed on, so that the training goes on from its last epoch. After :data:`ATTEMPTS` it counts as
+    failed: what was killed for its memory would be killed again and again.
 
     Returns:
         Whether it was this call that did so, and not another process.
     """
-    frozen = next(item for item in study.get_trials(deepcopy=False) if item.number == trial.number)
+    trials = study.get_trials(deepcopy=False)
+    frozen = next(item for item in trials if item.number == trial.number)
+    folder = frozen.user_attrs.get(FOLDER, f"{frozen.number:04d}")
+    again = sum(item.user_attrs.get(FOLDER) == folder for item in trials) < ATTEMPTS
+    told = {ABANDONED: True} if again else {PROBLEM: f"It did not end in {ATTEMPTS} attempts"}
     try:
-        study._storage.set_trial_user_attr(frozen._trial_id, ABANDONED, True)
+        for name, value in told.items():
+            study._storage.set_trial_user_attr(frozen._trial_id, name, value)
         study.tell(trial.number, state=TrialState.FAIL)
     except (UpdateFinishedTrialError, ValueError):
         return False
-    if frozen.params:
-        study.enqueue_trial(frozen.params, user_attrs={FOLDER: frozen.user_attrs.get(FOLDER, f"{frozen.number:04d}")})
+    if again and frozen.params:
+        study.enqueue_trial(frozen.params, user_attrs={FOLDER: folder})
     return True
 
 

@@ -15,11 +15,12 @@ from matplotlib.ticker import MaxNLocator
 from optuna.trial import FrozenTrial, TrialState
 
 from perturbench_lamin.evaluation.result import write_table
-from perturbench_lamin.files import atomic_path, write_text
+from perturbench_lamin.evaluation.trend import save_figure
+from perturbench_lamin.files import write_text
 from perturbench_lamin.training import study as studies
 from perturbench_lamin.training.config import TrainConfig
 from perturbench_lamin.training.search_spaces import Space
-from perturbench_lamin.training.tune import TuneConfig
+from perturbench_lamin.training.tune_config import TuneConfig
 
 TRIALS, BEST, PICTURE = "trials.csv", "best.json", "study.png"
 STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
@@ -74,8 +75,7 @@ def write_study(study: optuna.Study, config: TuneConfig, folder: Path) -> StudyF
         studies.export(study, files.journal)
     write_table(table, files.trials)
     write_text(files.best, json.dumps(best_config(study, config).to_dict(), indent=1, sort_keys=True) + "\n")
-    with atomic_path(files.picture) as temporary:
-        study_figure(table, config.space).savefig(temporary, dpi=120)
+    save_figure(study_figure(table, config.space), files.picture)
     return files
 
 
@@ -119,7 +119,7 @@ def _draw_trials(axes: Axes, table: pd.DataFrame) -> None:
             axes.plot(chosen, [values.max()] * len(chosen), mark, color="grey", label=f"{state} (no objective)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="trial", ylabel="objective")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     axes.spines[["top", "right"]].set_visible(False)
 
 

@@ -2,127 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Mapping
-from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
-from dataclasses import dataclass, replace
 from multiprocessing.connection import wait as wait_for
-from pathlib import Path
 from typing import Any
 
 import optuna
-import pandas as pd
 import torch
 from optuna.trial import TrialState
 from tqdm import tqdm
 
-from perturbench_lamin import __version__
-from perturbench_lamin.errors import InputError
-from perturbench_lamin.files import sha256
+from perturbench_lamin.errors import InputError, PerturbenchError
 from perturbench_lamin.training import study as studies
 from perturbench_lamin.training.callbacks import DivergenceError
-from perturbench_lamin.training.config import TrainConfig
 from perturbench_lamin.training.fit import fit
-from perturbench_lamin.training.objective import RANK_WEIGHT, score_validation
-from perturbench_lamin.training.pruning import PruneTrial, make_pruner
+from perturbench_lamin.training.objective import score_validation
+from perturbench_lamin.training.pruning import PruneTrial
 from perturbench_lamin.training.run_folder import BEST, LAST
-from perturbench_lamin.training.search_space import space_to_dict
-from perturbench_lamin.training.search_spaces import Space
+from perturbench_lamin.training.tune_config import Search
 
 FAILURES = (DivergenceError, MemoryError, torch.OutOfMemoryError)
 """What one choice of hyperparameters can bring about: the trial has failed, the search goes on."""
-
-
-@dataclass(frozen=True)
-class TuneConfig:
-    """The configuration of a search.
-
-    Attributes:
-        base: what every trial has in common; its seed is that of every trial's training.
-        space: hyperparameter → its range.
-        trials: of the whole study; a study that has them is finished.
-        rank_weight: weight of the rank in the objective.
-        seed: of the suggestions; with one process the search is then determined.
-        pruner: a name in :data:`~perturbench_lamin.training.pruning.PRUNERS`.
-        warmup_epochs: epochs in which no trial is ended early.
-    """
-
-    base: TrainConfig
-    space: Space
-    trials: int = 60
-    rank_weight: float = RANK_WEIGHT
-    seed: int = 0
-    pruner: str = "median"
-    warmup_epochs: int = 5
-
-    def __post_init__(self) -> None:
-        if self.trials < 1:
-            raise InputError(f"trials is {self.trials}", where="tune", fix="Give at least 1.")
-        if self.rank_weight < 0:
-            raise InputError(f"rank_weight is {self.rank_weight}", where="tune", fix="Give at least 0.")
-
-    def of(self, hyperparameters: Mapping[str, Any]) -> TrainConfig:
-        """The configuration of one trial."""
-        return replace(self.base, hyperparameters={**self.base.hyperparameters, **hyperparameters})
-
-
-@dataclass(frozen=True)
-class Search:
-    """A search and the data it is done on: all that a process needs to take part.
-
-    Attributes:
-        curated_path: a curated h5ad file.
-        split: cell → part.
-        config: what is searched, and how.
-        folder: for the journal, the trials' trainings and the results.
-        storage: a database's URL instead of the folder's journal file.
-    """
-
-    curated_path: Path
-    split: pd.Series
-    config: TuneConfig
-    folder: Path
-    storage: str | None = None
-
-    @property
-    def lock(self) -> Path:
-        """The file by which the processes of the study take turns."""
-        return self.folder / ".study.lock"
-
-    def open(self) -> optuna.Study:
-        """The study.
-
-        Raises:
-            InputError: its storage holds another search.
-        """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        config = self.config
-        pruner = make_pruner(config.pruner, config.warmup_epochs, config.base.max_epochs)
-        return studies.open_study(self.storage or self.folder / studies.JOURNAL, self._identity(), pruner)
-
-    def in_own_folder(self) -> Search:
-        """The same search in a subfolder that is named for it: other searches may share the folder."""
-        text = json.dumps(self._identity(), sort_keys=True)
-        return replace(self, folder=self.folder / hashlib.sha256(text.encode()).hexdigest()[:12])
-
-    def _identity(self) -> dict[str, Any]:
-        config = self.config
-        labels = pd.util.hash_pandas_object(self.split.fillna("").astype(str), index=True)
-        base = {name: value for name, value in config.base.to_dict().items() if name != "accelerator"}
-        return {
-            "version": __version__,
-            "training": base,
-            "space": space_to_dict(config.space),
-            "rank weight": config.rank_weight,
-            "seed": config.seed,
-            "curated file": sha256(self.curated_path),
-            "split": f"{int(labels.sum()):x}",
-        }
 
 
 def search(task: Search, *, jobs: int = 1, elsewhere: bool = False, progress: bool = False) -> optuna.Study:
@@ -204,26 +106,43 @@ def _tidy(study: optuna.Study, task: Search) -> None:
 
 
 def _in_processes(study: optuna.Study, task: Search, jobs: int, bar: tqdm) -> None:
+    """Work in processes of their own until all have ended; end them when this one has to stop."""
     context = multiprocessing.get_context("spawn")
-    devices = torch.cuda.device_count()
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        futures = {pool.submit(_worker, task, jobs, place % devices if devices > 1 else None) for place in range(jobs)}
-        pending = futures
-        while pending:
-            done, pending = wait(pending, timeout=1, return_when=FIRST_EXCEPTION)
+    devices, errors = torch.cuda.device_count(), context.SimpleQueue()
+    workers = [
+        context.Process(target=_worker, args=(task, jobs, place % devices if devices > 1 else None, errors))
+        for place in range(jobs)
+    ]
+    begun = len(study.get_trials(deepcopy=False))
+    try:
+        for worker in workers:
+            worker.start()
+        while any(worker.is_alive() for worker in workers) and errors.empty():
+            wait_for([worker.sentinel for worker in workers if worker.is_alive()], timeout=1)
             _show(bar, study)
-            for future in done:
-                future.result()
+        if not errors.empty():
+            raise errors.get()
+        if all(worker.exitcode for worker in workers) and len(study.get_trials(deepcopy=False)) == begun:
+            raise PerturbenchError("Every process of the search ended before its first trial", where=task.folder)
+    finally:
+        for worker in workers:
+            if worker.is_alive():
+                worker.terminate()
+        for worker in workers:
+            worker.join()
 
 
-def _worker(task: Search, jobs: int, device: int | None) -> None:
+def _worker(task: Search, jobs: int, device: int | None, errors: Any) -> None:
     """One process of several: its share of the cores, one graphics card where there are several."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = str(device)
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))
-    with studies.quiet_optuna():
-        _work(task.open(), task)
+    try:
+        with studies.quiet_optuna():
+            _work(task.open(), task)
+    except Exception as error:
+        errors.put(error)
 
 
 def _end_with_parent() -> None:

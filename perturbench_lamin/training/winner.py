@@ -12,7 +12,7 @@ from tqdm import tqdm
 from perturbench_lamin.errors import InputError
 from perturbench_lamin.evaluation.leaderboard import leaderboard
 from perturbench_lamin.evaluation.result import write_table
-from perturbench_lamin.loading.curated import read_curated
+from perturbench_lamin.loading.header import read_header
 from perturbench_lamin.training.config import TrainConfig
 from perturbench_lamin.training.fit import fit
 from perturbench_lamin.training.objective import metrics_of
@@ -52,7 +52,7 @@ def train_winner(
     """
     if not seeds or len(set(seeds)) < len(seeds):
         raise InputError(f"Seeds {list(seeds)}", where="winner", fix="Give at least one, each once.")
-    dataset, tables = read_curated(curated_path).info.dataset, []
+    dataset, tables = read_header(curated_path).info.dataset, []
     for seed in tqdm(seeds, desc="Winner", unit="seed", disable=not progress):
         one = replace(config, seed=seed)
         result = fit(curated_path, split, one, folder / FOLDER / f"seed{seed}", progress=False)

@@ -38,6 +38,7 @@ def test_a_trend_is_the_leaderboard_of_each_task_in_the_order_of_the_levels():
     (axes,) = figure.axes
     assert axes.get_xscale() == "log"
     assert axes.get_title() == "rmse_average"
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["10", "100"]
 
 
 def test_tasks_without_metrics_and_metrics_without_a_task_are_refused():

@@ -97,14 +97,3 @@ def test_an_unknown_experiment_names_the_nearest():
     done = subprocess.run([*command, "experiment", "scalign"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "Did you mean scaling" in done.stderr
-
-
-@pytest.mark.parametrize("name", ["scaling", "imbalance", "collapse", "tuning"])
-def test_a_dry_run_shows_the_steps_and_makes_nothing(tmp_path, name):
-    command = [sys.executable, "-c", "from perturbench_lamin.cli import main; main()"]
-    words = ["experiment", name, "--dry-run", "--instance", str(tmp_path / "here"), "--model", "linear"]
-    done = subprocess.run([*command, *words], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    last = done.stdout.splitlines()[-1].split()[-1]
-    assert last == ("evaluation/leaderboard.ipynb" if name == "tuning" else f"evaluation/{name}.ipynb")
-    assert not list(tmp_path.iterdir())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
+import queue
 import signal
 import subprocess
 import sys
@@ -18,10 +20,12 @@ from tiny_curated import Tiny, random_split, write
 
 from perturbench_lamin.errors import InputError
 from perturbench_lamin.training import study as studies
+from perturbench_lamin.training import tune
 from perturbench_lamin.training.config import TrainConfig
 from perturbench_lamin.training.objective import score_validation
 from perturbench_lamin.training.study_results import best_config, trials_table, write_study
-from perturbench_lamin.training.tune import Search, TuneConfig, search
+from perturbench_lamin.training.tune import search
+from perturbench_lamin.training.tune_config import Search, TuneConfig
 from perturbench_lamin.training.winner import train_winner
 
 ROOT = Path(__file__).parents[2]
@@ -116,6 +120,30 @@ def test_two_processes_share_a_study_without_exceeding_it(curated_path, tmp_path
     assert len(study.trials) == 5
     assert len({trial.user_attrs[studies.OWNER]["pid"] for trial in study.trials}) == 2
     assert os.getpid() not in {trial.user_attrs[studies.OWNER]["pid"] for trial in study.trials}
+
+
+def test_a_process_hands_its_error_on(curated_path, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.set_num_threads", lambda count: None)
+    task, errors = Search(curated_path, random_split(DATA).iloc[1:], CONFIG, tmp_path / "study"), queue.SimpleQueue()
+    tune._worker(task, 2, None, errors)
+    error = pickle.loads(pickle.dumps(errors.get_nowait()))
+    assert isinstance(error, InputError)
+    assert "The split lacks 1 " in str(error)
+
+
+def test_a_trial_that_is_killed_each_time_has_failed(curated_path, tmp_path):
+    task = Search(curated_path, SPLIT, replace(CONFIG, trials=1), tmp_path / "study")
+    study = task.open()
+    for _ in range(studies.ATTEMPTS):
+        trial = studies.next_trial(study, SPACE, 1, 0, task.lock)
+        assert trial.user_attrs[studies.FOLDER] == "0000"
+        assert studies.abandon(study, trial)
+    assert not studies.abandon(study, trial), "once is enough"
+    assert studies.next_trial(study, SPACE, 1, 0, task.lock) is None
+    table = trials_table(study, SPACE)
+    assert table["problem"].tolist() == ["It did not end in 3 attempts"]
+    with pytest.raises(InputError, match="did not end in 3 attempts"):
+        search(task)
 
 
 def test_another_storage(curated_path, tmp_path):
