@@ -92,10 +92,11 @@ class _Collected:
             self.differences.append(self._difference(one, count, len(found.unlike), found, first))
 
     def _difference(self, column: str, count: int, total: int, found: ColumnComparison, first: list[str]) -> str:
-        shown = some((f"{_text(a)} → {_text(b)} ({n:,})" for a, b, n in found.pairs.itertuples(index=False)), 3)
+        pairs = [f"{_text(a)} → {_text(b)} ({n:,})" for a, b, n in found.pairs.itertuples(index=False)]
+        shown = ", ".join(pairs[:3]) + (", …" if sum(found.pairs["cells"][:3]) < count else "")
         how = "; the values correspond one to one" if found.one_to_one else ""
         where = f"{count:,} of {total:,} rows"
-        return f"{self.name} column {column} differs in {where}{how}: {shown}; first at {some(first, 3)}"
+        return f"{self.name} column {column} differs in {where}{how}: {shown}; first at {', '.join(first[:3])}"
 
     def part(self, only_a: list[str], only_b: list[str], table: Table, rows: np.ndarray) -> Part:
         sides = one_sided(f"{self.name} columns", only_a, only_b, self.config)
