@@ -20,6 +20,10 @@ SAMPLE = 512
 """Rows that must agree before whole columns of different names are compared."""
 
 
+ALIKE = 0.5
+"""How alike the names of two columns must be that hold one value throughout: content says little of them."""
+
+
 def compare_tables(
     name: str,
     a: Table,
@@ -122,8 +126,10 @@ def _renamed(
     samples = {column: b.column(column).iloc[rows[1][places]] for column in right}
     for one in list(left):
         whole = a.column(one).iloc[rows[0]]
-        for other in sorted(samples, key=lambda name: (-_likeness(one, name), name)):
-            if not compare_columns(whole.iloc[places], samples[other], config).agrees:
+        least = ALIKE if whole.nunique(dropna=False) < 2 else 0.0
+        likeness = {other: _likeness(one, other) for other in samples}
+        for other in sorted(samples, key=lambda name: (-likeness[name], name)):
+            if likeness[other] < least or not compare_columns(whole.iloc[places], samples[other], config).agrees:
                 continue
             found = compare_columns(whole, b.column(other).iloc[rows[1]], config)
             if found.agrees:
