@@ -36,7 +36,7 @@ def _axis(name: str, one: str, a: Table, b: Table, match: Match, config: Compare
             continue
         names = [str(label) for label in table.names[only[: config.examples]]]
         if len(match.a):
-            differences.append(f"{len(only):,} of {len(table):,} {name} only in {side}: first {some(names, 3)}")
+            differences.append(f"{len(only):,} of {len(table):,} {name} only in {side}: first {', '.join(names[:3])}")
         found = _explained(table, only, config) if len(match.a) else []
         details[f"first_only_{side.lower()}"], details[f"explanations_{side.lower()}"] = names, told(found)
         if found:

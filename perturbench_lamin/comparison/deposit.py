@@ -33,6 +33,11 @@ class FoundFile:
     origin: str
     checked: str
 
+    @property
+    def url(self) -> str:
+        """Where it is published: the commit it was fetched from, or, for a file from a folder, the newest one."""
+        return self.origin if self.origin.startswith("https://") else hub.url(self.published.name)
+
 
 @dataclass(frozen=True)
 class Deposit:
@@ -98,7 +103,7 @@ def find_file(
     """One deposited file, checked; the arguments are those of :func:`get_deposit`."""
     if folder is None:
         path, commit = hub.fetch(published.name, work / "hub", revision)
-        origin = f"https://huggingface.co/datasets/{hub.REPOSITORY}/resolve/{commit}/{published.name}"
+        origin = hub.url(published.name, commit)
     else:
         path = _require_in_folder(published, Path(folder))
         origin = str(path)

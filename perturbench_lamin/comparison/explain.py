@@ -87,9 +87,9 @@ def told(predicates: list[Predicate]) -> list[dict[str, Any]]:
 def sentence(predicates: list[Predicate], what: str) -> str:
     """The best condition in words."""
     best = predicates[0]
-    if best.complete:
-        return f"all of {what}, and no other, have {best.text}"
-    return f"{best.coverage:.1%} of {what} have {best.text} ({best.purity:.1%} of those that have it are among them)"
+    many = "all" if best.coverage == 1 else f"{best.coverage:.1%}"
+    others = "and no other" if not best.others else f"and {best.others:,} others, so that purity is {best.purity:.1%}"
+    return f"{many} of {what}, {others}, have {best.text}"
 
 
 Scored = tuple[float, Predicate]

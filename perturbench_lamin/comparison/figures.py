@@ -56,13 +56,14 @@ def explanation_figure(explanations: Mapping[str, list[dict[str, Any]]]) -> Figu
     places = np.arange(len(rows))
     panel.barh(places - 0.18, [found["coverage"] for _, found in rows], 0.34, color="C0", label="coverage")
     panel.barh(places + 0.18, [found["purity"] for _, found in rows], 0.34, color="C2", label="purity")
-    panel.set_yticks(places, [_short(text) for text, _ in rows], fontsize="small")
+    # A dollar sign would begin a formula.
+    panel.set_yticks(places, [short(text).replace("$", r"\$") for text, _ in rows], fontsize="small")
     panel.invert_yaxis()
     panel.set_xlim(0, 1)
     figure.legend(*panel.get_legend_handles_labels(), loc="outside right upper", fontsize="small", frameon=False)
     return figure
 
 
-def _short(text: str, most: int = 60) -> str:
-    # A dollar sign would begin a formula.
-    return (text if len(text) <= most else f"{text[: most - 1]}…").replace("$", r"\$")
+def short(text: str, most: int = 60) -> str:
+    """The text, or its beginning."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"

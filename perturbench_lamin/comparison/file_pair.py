@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import pandas as pd
 
 from perturbench_lamin.comparison.genes import match_genes
 from perturbench_lamin.comparison.h5ad_file import H5adFile
-from perturbench_lamin.comparison.matching import Match, match_cells
+from perturbench_lamin.comparison.matching import Match, match_cells, match_names
 from perturbench_lamin.comparison.matrices import Pairing
 from perturbench_lamin.comparison.settings import CompareConfig
 from perturbench_lamin.curation.source import CountSource
@@ -67,7 +66,10 @@ class FilePair:
         own = self.genes.a if file is self.a else self.genes.b
         if not place.startswith("raw/"):
             return own
-        return pd.Index(file.matrix(place).var_names).get_indexer(file.var.names[own])
+        found = match_names(file.var.names[own], file.matrix(place).var_names, "name")
+        columns = np.full(len(own), -1, dtype=np.int64)
+        columns[found.a] = found.b
+        return columns
 
     def pairing(self, place_a: str, place_b: str) -> Pairing:
         """Rows and columns of two matrices that belong together."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ class Table:
         self._whole: pd.DataFrame | None = None
         self._group, self._path = element, path
         if isinstance(element, h5py.Group) and element.attrs.get("encoding-version") == "0.2.0":
-            index = ad.io.read_elem(element[element.attrs["_index"]])
+            index = _read(element[element.attrs["_index"]])
             self.columns = [str(name) for name in element.attrs["column-order"]]
         else:  # anndata before 0.8
             self._whole = _old_table(element, path)
@@ -49,7 +50,7 @@ class Table:
         """A column, as anndata reads it."""
         if self._whole is not None:
             return self._whole[name].reset_index(drop=True)
-        return pd.Series(ad.io.read_elem(self._group[name]))
+        return pd.Series(_read(self._group[name]))
 
     def items(self) -> Iterator[tuple[str, pd.Series]]:
         """Name and values of each column, one in memory at a time."""
@@ -139,7 +140,7 @@ class H5adFile:
 
     def uns(self) -> dict[str, Any]:
         """The unstructured part."""
-        return ad.io.read_elem(self.file["uns"]) if "uns" in self.file else {}
+        return _read(self.file["uns"]) if "uns" in self.file else {}
 
     def facts(self) -> FileFacts:
         """What the file is."""
@@ -154,13 +155,32 @@ def _is_whole(matrix: CountSource) -> bool:
     return bool(len(values) and (values >= 0).all() and (values == np.floor(values)).all())
 
 
+def _read(element: h5py.Group | h5py.Dataset) -> Any:
+    """An element, as anndata reads it; that it was written by an older version is no matter here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ad.OldFormatWarning)
+        return ad.io.read_elem(element)
+
+
 def _old_table(element: h5py.Group | h5py.Dataset, path: Path) -> pd.DataFrame:
-    read = ad.io.read_elem(element)
-    if isinstance(read, pd.DataFrame):
-        return read
-    if isinstance(read, np.ndarray) and read.dtype.names:
-        table = pd.DataFrame({name: read[name] for name in read.dtype.names})
-        texts = table.select_dtypes(object).columns
-        table[texts] = table[texts].map(lambda value: value.decode() if isinstance(value, bytes) else value)
+    """A table as anndata 0.7 wrote it, or, before, as one array of records with categories in uns."""
+    if isinstance(element, h5py.Group):
+        read = _read(element)
+        if isinstance(read, pd.DataFrame):
+            return read
+    elif element.dtype.names:
+        records = element[()]
+        table = pd.DataFrame({name: _old_column(element, name, records[name]) for name in element.dtype.names})
         return table.set_index(table.columns[0])
     raise IntegrityError(f"{element.name} is not a table", where=path, fix="Write the file again with anndata.")
+
+
+def _old_column(element: h5py.Dataset, name: str, values: np.ndarray) -> Any:
+    categories = element.file.get(f"uns/{name}_categories")
+    if categories is not None and values.dtype.kind in "iu":
+        return pd.Categorical.from_codes(values.tolist(), pd.Index([_text(category) for category in categories[()]]))
+    return [_text(value) for value in values] if values.dtype.kind in "SO" else values
+
+
+def _text(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value

@@ -18,6 +18,11 @@ the first fetch into a folder records the commit that it got, and later ones ask
 RECORD_NAME = "revision.json"
 
 
+def url(name: str, revision: str = BRANCH) -> str:
+    """The public address of a file of the deposit."""
+    return f"https://huggingface.co/datasets/{REPOSITORY}/resolve/{revision}/{name}"
+
+
 def fetch(name: str, folder: Path, revision: str | None = None) -> tuple[Path, str]:
     """Fetch a file of the deposit, once.
 

@@ -63,7 +63,7 @@ def counts_part(pair: FilePair) -> Part | None:
     if place_a == place_b == "X" or (place_a is None and place_b is None):
         return None
     if place_a is None or place_b is None:
-        only_a, only_b = (["counts"] if place is None else [] for place in (place_b, place_a))
+        only_a, only_b = ([place] if place else [] for place in (place_a, place_b))
         sides = one_sided("counts", only_a, only_b, pair.config)
         return Part("counts", senses=sides["senses"], differences=sides["differences"], details={"compared": False})
     return matrix_part(pair, "counts", place_a, place_b, scaled=False)

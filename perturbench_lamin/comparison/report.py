@@ -86,11 +86,18 @@ def _explanations(comparison: Comparison) -> Iterator[str]:
     found = {what: reasons for what, reasons in found.items() if reasons}
     if found:
         rows = [
-            (what, one["text"], f"{one['coverage']:.1%}", f"{one['purity']:.1%}", one["chosen"], one["others"])
+            (
+                figures.short(one["text"]),
+                what,
+                f"{one['coverage']:.1%}",
+                f"{one['purity']:.1%}",
+                one["chosen"],
+                one["others"],
+            )
             for what, reasons in found.items()
             for one in reasons
         ]
-        head = ["what", "condition", "coverage", "purity", "of them", "of the others"]
+        head = ["condition", "what", "coverage", "purity", "of them", "of the others"]
         text = "Coverage: how many of them satisfy the condition. Purity: how many that satisfy it are among them."
         picture = html.picture(figures.explanation_figure(found), "conditions that explain the differences")
         yield html.section("What explains it", html.paragraph(text), _table(head, rows), picture)

@@ -126,4 +126,7 @@ def _compared(
         return "", details
     moved = counts[counts["a"] != counts["b"]].sort_values(["cells", "a", "b"], ascending=[False, True, True])
     shown = some(f"{x} → {y} ({n:,})" for x, y, n in moved.itertuples(index=False))
-    return f"split {one} differs in {details['unlike']:,} of {len(a):,} cells: {shown}; first {some(first, 3)}", details
+    return (
+        f"split {one} differs in {details['unlike']:,} of {len(a):,} cells: {shown}; first {', '.join(first[:3])}",
+        details,
+    )

@@ -20,6 +20,10 @@ SAMPLE = 512
 """Rows that must agree before whole columns of different names are compared."""
 
 
+ALIKE = 0.5
+"""How alike the names of two columns must be that hold one value throughout: content says little of them."""
+
+
 def compare_tables(
     name: str,
     a: Table,
@@ -92,10 +96,11 @@ class _Collected:
             self.differences.append(self._difference(one, count, len(found.unlike), found, first))
 
     def _difference(self, column: str, count: int, total: int, found: ColumnComparison, first: list[str]) -> str:
-        shown = some((f"{_text(a)} → {_text(b)} ({n:,})" for a, b, n in found.pairs.itertuples(index=False)), 3)
+        pairs = [f"{_text(a)} → {_text(b)} ({n:,})" for a, b, n in found.pairs.itertuples(index=False)]
+        shown = ", ".join(pairs[:3]) + (", …" if sum(found.pairs["cells"][:3]) < count else "")
         how = "; the values correspond one to one" if found.one_to_one else ""
         where = f"{count:,} of {total:,} rows"
-        return f"{self.name} column {column} differs in {where}{how}: {shown}; first at {some(first, 3)}"
+        return f"{self.name} column {column} differs in {where}{how}: {shown}; first at {', '.join(first[:3])}"
 
     def part(self, only_a: list[str], only_b: list[str], table: Table, rows: np.ndarray) -> Part:
         sides = one_sided(f"{self.name} columns", only_a, only_b, self.config)
@@ -121,8 +126,10 @@ def _renamed(
     samples = {column: b.column(column).iloc[rows[1][places]] for column in right}
     for one in list(left):
         whole = a.column(one).iloc[rows[0]]
-        for other in sorted(samples, key=lambda name: (-_likeness(one, name), name)):
-            if not compare_columns(whole.iloc[places], samples[other], config).agrees:
+        least = ALIKE if whole.nunique(dropna=False) < 2 else 0.0
+        likeness = {other: _likeness(one, other) for other in samples}
+        for other in sorted(samples, key=lambda name: (-likeness[name], name)):
+            if likeness[other] < least or not compare_columns(whole.iloc[places], samples[other], config).agrees:
                 continue
             found = compare_columns(whole, b.column(other).iloc[rows[1]], config)
             if found.agrees:

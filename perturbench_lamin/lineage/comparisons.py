@@ -30,7 +30,7 @@ def save_deposited(found: FoundFile) -> ln.Artifact:
         f"File {found.path.name} of the published benchmark's deposit; checksum agrees with {found.checked}",
         features={
             "dataset": dataset.name,
-            "origin_url": found.origin,
+            "origin_url": found.url,
             "sha256": found.sha256,
             "citation": f"{dataset.citation}: {dataset.title}.",
         },

@@ -62,6 +62,7 @@ def test_both_files_are_inputs_and_a_changed_deposit_is_refused_until_it_is_acce
     assert transform == "perturbench_lamin/deposit"
     assert params["sha256"] == features["sha256"] == sha256(files / "deposited" / NAME)
     assert params["agrees_with"] == "the accepted one"
+    assert features["origin_url"] == f"https://huggingface.co/datasets/altoslabs/perturbench/resolve/main/{NAME}"
     state, problem = told["refused"]
     assert state == "failed"
     assert params["sha256"] in problem
