@@ -13,9 +13,12 @@ import lamindb as ln
 from lamindb_setup.core.hashing import hash_file
 
 from perturbench_lamin.errors import InputError, IntegrityError, nearest
-from perturbench_lamin.files import atomic_path
+from perturbench_lamin.files import atomic_path, sha256
 from perturbench_lamin.lineage.features import annotate
 from perturbench_lamin.lineage.project import label
+
+WHOLE = "md5"
+"""LaminDB's word for a hash over all of a file."""
 
 
 def save(
@@ -31,6 +34,7 @@ def save(
 
     The same content under the same key is the same artifact: the run is then recorded as having re-created it.
     (LaminDB alone would also fold equal files under *different* keys into one, and lose the second key.)
+    Of a large file LaminDB hashes the first and last 50 MiB alone: its SHA-256 becomes a feature.
 
     Args:
         path: the file.
@@ -42,7 +46,8 @@ def save(
     """
     run = run or ln.context.run
     path = Path(path)
-    digest = hash_file(path)[1]
+    _, digest, how = hash_file(path)
+    values = {**({"sha256": sha256(path)} if how != WHOLE else {}), **(features or {})}
     known = ln.Artifact.filter(key=key, hash=digest).order_by("-created_at").first()
     if known is not None:
         if not _is_intact(known):
@@ -53,7 +58,7 @@ def save(
         return known
     with _without_hints():
         artifact = ln.Artifact(path, key=key, description=description, kind=kind, run=run, skip_hash_lookup=True).save()
-    annotate(artifact, features or {})
+    annotate(artifact, values)
     label(artifact, (features or {}).get("dataset"))
     return artifact
 

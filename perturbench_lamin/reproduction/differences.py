@@ -22,7 +22,8 @@ Names = Mapping[str, str]
 
 
 def values(one: np.ndarray, other: np.ndarray, where: str) -> Iterator[Difference]:
-    """Two arrays of one shape: the largest difference, if there is one."""
+    """Two arrays of one shape: the largest difference, if there is one. Whole numbers and words must be the same."""
+    whole = one.dtype.kind in "biu" and other.dtype.kind in "biu"
     numeric = one.dtype.kind in "biufc" and other.dtype.kind in "biufc"
     if not numeric:
         if not np.array_equal(one, other):
@@ -31,7 +32,7 @@ def values(one: np.ndarray, other: np.ndarray, where: str) -> Iterator[Differenc
     exact = (one == other) | ((one != one) & (other != other))
     if exact.all():
         return
-    if not np.allclose(one, other, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True):
+    if whole or not np.allclose(one, other, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True):
         yield where, np.inf
         return
     yield where, float(np.nanmax(np.abs(one.astype(float) - other.astype(float))))

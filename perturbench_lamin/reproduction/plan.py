@@ -11,6 +11,7 @@ from perturbench_lamin.errors import IntegrityError
 
 Start = Literal["deposit", "raw", "curated"]
 Trouble = Literal["", "gone", "altered"]
+"""As :data:`perturbench_lamin.lineage.intact.Trouble`, which only an instance's process can import."""
 
 GIVEN_FOLDERS: Mapping[Start, tuple[str, ...]] = {
     "deposit": (),

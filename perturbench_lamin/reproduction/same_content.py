@@ -105,7 +105,9 @@ def _columns(one: pd.Series, other: pd.Series, where: str, names: Names) -> Iter
         row = int(np.flatnonzero((texts[0] != texts[1]).to_numpy())[0])
         yield f"{where}: {texts[0].iloc[row]!r}, now {texts[1].iloc[row]!r}", np.inf
         return
-    yield from values(numbers[0][~words], numbers[1][~words], where)
+    different = list(values(numbers[0][~words], numbers[1][~words], where))
+    written = one.dtype == object and other.dtype == object  # as text: 007 is not quite 7
+    yield from different or ([(where, 0.0)] if written else [])
 
 
 def _json(recorded: Path, now: Path, names: Names) -> Iterator[Difference]:

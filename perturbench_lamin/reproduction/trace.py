@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import lamindb as ln
-from lamindb_setup.core.hashing import hash_file, hash_string
+from lamindb_setup.core.hashing import hash_string
 
 from perturbench_lamin.errors import InputError, some
-from perturbench_lamin.files import sha256
 from perturbench_lamin.lineage import artifacts
 from perturbench_lamin.lineage.features import plain_values
 from perturbench_lamin.lineage.graph import step_name
+from perturbench_lamin.lineage.intact import trouble_of
 from perturbench_lamin.lineage.runs import PYTHON
 from perturbench_lamin.reproduction.environment import packages
 from perturbench_lamin.reproduction.plan import (
@@ -24,7 +24,6 @@ from perturbench_lamin.reproduction.plan import (
     RecordedFile,
     RecordedStep,
     Start,
-    Trouble,
 )
 
 
@@ -123,7 +122,7 @@ class _Walk:
 
         Its own run, unless that cannot be repeated or did not complete and one that made it again can and did.
         """
-        if (artifact.key or "").startswith(GIVEN_FOLDERS[self.start] or ("\0",)):
+        if (artifact.key or "").startswith(GIVEN_FOLDERS[self.start]):
             return None, f"--from {self.start}"
         if artifact.run is None:
             return None, "no run made it"
@@ -197,11 +196,12 @@ def _packages(run: ln.Run) -> dict[str, str]:
 
 
 def _recorded_file(artifact: ln.Artifact, download: bool) -> RecordedFile:
-    path, trouble = _looked_at(artifact, download)
+    trouble = trouble_of(artifact, download=download)
+    at_hand = not trouble and (download or isinstance(artifact.path, Path))
     return RecordedFile(
         uid=artifact.uid,
         key=artifact.key or "",
-        path=path,
+        path=str(artifact.cache(is_run_input=False) if at_hand else artifact.path),
         hash=artifact.hash or "",
         suffix=artifact.suffix,
         description=artifact.description or "",
@@ -209,24 +209,3 @@ def _recorded_file(artifact: ln.Artifact, download: bool) -> RecordedFile:
         features=plain_values(artifact),
         trouble=trouble,
     )
-
-
-def _looked_at(artifact: ln.Artifact, download: bool) -> tuple[str, Trouble]:
-    """The local path of an artifact's file, and what is wrong with it."""
-    if not artifact.path.exists():
-        return str(artifact.path), "gone"
-    if not isinstance(artifact.path, Path) and not download:
-        return str(artifact.path), ""
-    path = Path(artifact.cache(is_run_input=False))
-    return str(path), "" if _is_unaltered(artifact, path) else "altered"
-
-
-def _is_unaltered(artifact: ln.Artifact, path: Path) -> bool:
-    """Whether the file is what was registered: by LaminDB's hash, and by SHA-256 where that was recorded too.
-
-    LaminDB hashes the first and the last 50 MiB of larger files.
-    """
-    if artifact.hash and hash_file(path)[1] != artifact.hash:
-        return False
-    recorded = plain_values(artifact).get("sha256")
-    return recorded is None or sha256(path) == recorded

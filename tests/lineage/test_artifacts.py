@@ -104,3 +104,24 @@ def test_what_a_run_makes_again_is_not_its_input(artifacts, run, lamin, tmp_path
     lamin.context._run = lamin.Run(run.transform, status="started").save()
     artifacts.save(path, "test/no-input.csv", "Not an input")
     assert lamin.context.run.input_artifacts.count() == 0
+
+
+def test_a_large_file_is_hashed_whole(artifacts, run, tmp_path):
+    """LaminDB's own hash leaves out the middle."""
+    from perturbench_lamin.lineage.features import plain_values
+    from perturbench_lamin.lineage.intact import trouble_of
+
+    path = tmp_path / "large.bin"
+    with path.open("wb") as stream:
+        stream.truncate(110 << 20)
+    made = artifacts.save(path, "test/large.bin", "Large")
+    assert len(plain_values(made)["sha256"]) == 64
+    assert trouble_of(made) == ""
+    with made.path.open("r+b") as stream:
+        stream.seek(55 << 20)
+        stream.write(b"altered")
+    assert trouble_of(made) == "altered"
+    made.path.unlink()
+    assert trouble_of(made) == "gone"
+    small = artifacts.save(write(tmp_path, "small"), "test/small.csv", "Small")
+    assert "sha256" not in plain_values(small)

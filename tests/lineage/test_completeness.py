@@ -32,7 +32,7 @@ def test_what_the_helpers_save_is_complete(completeness, lamin, run, tmp_path):
     assert completeness.missing([lamin.Artifact.get(made.uid)]) == []
     assert made.ulabels.get().description.startswith("Norman et al., Science, 2019")
     assert run.name == "test-pipeline"
-    assert "perturbench-lamin reproduce" in made.projects.get().ablocks.get(kind="readme").content
+    assert "perturbench-lamin reproduce" in made.projects.get().ablocks.get(kind="readme", is_latest=True).content
 
 
 def test_every_gap_is_named(completeness, lamin, tmp_path):

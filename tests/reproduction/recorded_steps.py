@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 IMPORTS = """
@@ -39,7 +41,8 @@ adata = ad.read_h5ad(artifacts.load(curated))
 artifacts.load("splits/tiny/task.csv")
 weight = adata.X.toarray().mean(0) + seed
 Path("best.txt").write_text(str(weight))
-artifacts.save("best.txt", f"models/tiny/{ln.context.run.uid}/best.txt", "A model", features={"dataset": "tiny"}, kind="model")
+key = f"models/tiny/{ln.context.run.uid}/best.txt"
+artifacts.save("best.txt", key, "A model", features={"dataset": "tiny"}, kind="model")
 pd.DataFrame({"metric": ["sum"], "value": [weight.sum()]}).to_csv("metrics.csv", index=False)
 artifacts.save("metrics.csv", f"metrics/tiny/seed{seed}.csv", "Metrics", features={"dataset": "tiny"})
 """
@@ -154,3 +157,17 @@ def record_all(lamin, folder: Path) -> dict[str, object]:
     numbers.unlink()
     (folder / "outside.txt").write_text("2.0\n")
     return runs
+
+
+def missing(kept: Path) -> list[str]:
+    """What the records of a kept scratch instance lack; asked by a process of its own."""
+    slug = (kept / "instance" / ".lamin" / "current_instance").read_text().strip()
+    script = "from perturbench_lamin.lineage.completeness import missing\nprint('MISSING', missing())"
+    variables = {"LAMIN_SETTINGS_DIR": str(kept / "settings"), "LAMIN_CACHE_DIR": str(kept / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, **variables, "LAMIN_CURRENT_INSTANCE": slug}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = done.stdout.split("MISSING ")[1].strip()
+    return [] if told == "[]" else [told]

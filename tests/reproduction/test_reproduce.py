@@ -47,6 +47,7 @@ def test_a_chain_from_the_lineage_alone(recorded, reproduce, lamin, tmp_path):
     assert list(table["outputs"]) == [1, 2, 2]
     assert (table[["seconds_then", "seconds_now"]] > 0).all(axis=None)
     assert lamin.Run.filter().count() == runs_before, "the recorded instance is left as it was"
+    assert recorded_steps.missing(keep) == [], "every page of the instance that the notebooks wrote is full"
 
 
 def test_the_recorded_notebook_is_whole(recorded, lamin):
