@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from functools import lru_cache
 
 import nh3
 
@@ -61,9 +62,12 @@ def _kept(tag: str, name: str, value: str) -> str | None:
         return value if PICTURE.match(value) else None
     if name == "href":
         return value if is_link(value) else None
-    if name == "class":
-        return " ".join(word for word in value.split() if NOTEBOOK_CLASS.match(word)) or None
-    return value
+    return _classes(value) if name == "class" else value
+
+
+@lru_cache(maxsize=4096)
+def _classes(value: str) -> str | None:
+    return " ".join(word for word in value.split() if NOTEBOOK_CLASS.match(word)) or None
 
 
 def _as_picture(drawing: re.Match[str]) -> str:
