@@ -29,6 +29,7 @@ LINK = re.compile(r"(?i)https?://")
 NOTEBOOK_CLASS = re.compile(r"(jp-[\w-]+|anchor-link|ansi-[\w-]+|highlight|dataframe|celltag_[\w-]+|[a-z]{1,2}\d?)\Z")
 """Classes of nbconvert and pygments; others could borrow the looks of the site's own parts."""
 DRAWING = re.compile(r"(?is)<svg\b.*?</svg\s*>")
+WITHOUT_ALT = re.compile(r"<img(?![^>]*\salt=)")
 BODY = re.compile(r"(?is)<body\b[^>]*>(.*)</body\s*>")
 
 
@@ -40,7 +41,7 @@ def sanitise(page: str) -> str:
     """
     found = BODY.search(page)
     body = DRAWING.sub(_as_picture, found.group(1) if found else page)
-    return nh3.clean(
+    clean = nh3.clean(
         body,
         tags=TAGS,
         clean_content_tags=WITHOUT_CONTENT,
@@ -49,6 +50,7 @@ def sanitise(page: str) -> str:
         url_schemes={"http", "https", "data"},
         link_rel="noopener noreferrer",
     )
+    return WITHOUT_ALT.sub('<img alt="Picture in the page"', clean)
 
 
 def is_link(value: object) -> bool:

@@ -56,11 +56,19 @@ def evaluation(large: bool = False) -> Rows:
     return bench_evaluation.measure(1.0, pca=True)
 
 
+def browse(large: bool = False) -> Rows:
+    """The site of an instance with 2,000 artifacts: to write it, and to open its largest pages in a browser."""
+    import bench_browse
+
+    return bench_browse.measure(10_000 if large else 2_000)
+
+
 BENCHMARKS: dict[str, Callable[[bool], Rows]] = {
     "curation": curation,
     "reading": reading,
     "loading": loading,
     "evaluation": evaluation,
+    "browse": browse,
 }
 
 

@@ -60,16 +60,35 @@ def test_the_number_of_queries_does_not_grow(lamin, run, tmp_path):
     assert counts[0] == counts[1]
 
 
-def test_status_words_are_lamindbs(lamin):
-    from lamindb.models.run import RUN_CODE_TO_STATUS
-
-    from perturbench_lamin.browse.read_instance import STATUS
+def test_metrics_are_told_by_the_description_of_their_feature(lamin):
+    from perturbench_lamin.browse.checkpoints import METRIC
     from perturbench_lamin.lineage.features import METRIC_DESCRIPTION
 
-    assert dict(RUN_CODE_TO_STATUS) == STATUS
-    from perturbench_lamin.browse.checkpoints import METRIC
-
     assert METRIC == METRIC_DESCRIPTION
+
+
+def test_the_verb_makes_no_instance_where_there_is_none(tmp_path):
+    from click.testing import CliRunner
+
+    from perturbench_lamin.cli.main import cli
+
+    arguments = ["browse", "--instance", str(tmp_path), "--out", str(tmp_path / "site")]
+    result = CliRunner().invoke(cli, arguments)
+    assert isinstance(result.exception, InputError)
+    assert "No instance" in str(result.exception)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_verb_writes_the_site_of_the_connected_instance(lamin, run, tmp_path, monkeypatch):
+    from click.testing import CliRunner
+
+    from perturbench_lamin.cli.main import cli
+
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(cli, ["browse", "--out", str(tmp_path / "site")])
+    assert result.exception is None, result.output
+    assert "Written" in result.output
+    assert (tmp_path / "site" / "run" / f"{run.uid}.html").is_file()
 
 
 def test_serving_is_for_this_machine_only(tmp_path):
