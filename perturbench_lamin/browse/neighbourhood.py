@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from perturbench_lamin.browse.snapshot import Snapshot
 
-MOST_NODES = 150
-"""A larger graph helps nobody; the nearest nodes are kept, and how many are not shown is said."""
+MOST_NODES = 60
+"""In each direction. A larger graph helps nobody; the nearest are kept, and how many are not shown is said."""
 
 READ, MADE, MADE_AGAIN = "read", "made", "made again"
 
@@ -41,11 +41,13 @@ class Lineage:
         snapshot: the instance.
         makers: by artifact, the run that made it and those that made it again, that one first.
         readers: by artifact, the runs that read it.
+        order: place of each artifact and run in the order of registration.
     """
 
     snapshot: Snapshot
     makers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     readers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    order: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Lineage:
@@ -59,7 +61,8 @@ class Lineage:
                 makers[uid].append(run.uid)
             for uid in run.inputs:
                 readers[uid].append(run.uid)
-        return cls(snapshot, _frozen(makers), _frozen(readers))
+        order = {uid: place for known in (snapshot.artifacts, snapshot.runs) for place, uid in enumerate(known)}
+        return cls(snapshot, _frozen(makers), _frozen(readers), order)
 
     def before(self, uid: str) -> list[str]:
         """What a node directly came from."""
@@ -82,10 +85,10 @@ def neighbourhood(lineage: Lineage, centre: str, most: int = MOST_NODES) -> Neig
     later, not_shown_later = _reached(lineage.after, centre, most)
     shown = {*earlier, *later}
     snapshot = lineage.snapshot
-    runs = tuple(uid for uid in snapshot.runs if uid in shown)
+    runs = tuple(sorted((uid for uid in shown if uid in snapshot.runs), key=lineage.order.__getitem__))
     return Neighbourhood(
         centre,
-        artifacts=tuple(uid for uid in _in_order(shown, snapshot.artifacts)),
+        artifacts=tuple(sorted((uid for uid in shown if uid in snapshot.artifacts), key=lineage.order.__getitem__)),
         runs=runs,
         edges=tuple(_edges(snapshot, runs, shown)),
         left_out=not_shown + not_shown_later,
@@ -106,10 +109,6 @@ def _reached(step: Callable[[str], list[str]], start: str, most: int) -> tuple[l
             found[uid] = None
             waiting.append(uid)
     return list(found), len(left_out)
-
-
-def _in_order(shown: set[str], known: Mapping[str, object]) -> list[str]:
-    return [uid for uid in known if uid in shown]
 
 
 def _edges(snapshot: Snapshot, runs: tuple[str, ...], shown: set[str]) -> Iterable[tuple[str, str, str]]:

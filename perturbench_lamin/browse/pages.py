@@ -15,6 +15,7 @@ from perturbench_lamin.browse.checkpoints import metric_names
 from perturbench_lamin.browse.contents import content_of
 from perturbench_lamin.browse.graph_data import graph_data
 from perturbench_lamin.browse.kinds import KINDS, OTHER, kind_of
+from perturbench_lamin.browse.links import Links, keyed
 from perturbench_lamin.browse.sanitise import is_link
 from perturbench_lamin.browse.site import Site, page_name
 from perturbench_lamin.browse.snapshot import ArtifactRecord, RunRecord
@@ -80,6 +81,7 @@ def environment(site: Site) -> Environment:
     made.filters.update(
         size=words.size, moment=words.moment, duration=words.duration, value=words.value, page_name=page_name
     )
+    made.filters["keyed"] = keyed
     made.filters["astuple"] = lambda one: (one.feature, one.about, one.value)
     made.filters["extract"] = lambda key, mapping: mapping[key]
     made.filters["kind_name"] = lambda artifact: kind_of(artifact).name
@@ -89,6 +91,7 @@ def environment(site: Site) -> Environment:
         kind_of=kind_of,
         kinds=[*KINDS.values(), OTHER],
         artifact_title=words.artifact_title,
+        links=Links(site),
         status=words.status,
         status_class=words.status_class,
         graph_data=graph_data,
@@ -101,9 +104,6 @@ def _artifact_pages(site: Site, write: _Writer, artifact: ArtifactRecord) -> Ite
     kind = kind_of(artifact)
     panels = panels_of(artifact, site.states[artifact.uid]) if kind is KINDS["leaderboards"] else ()
     content = content_of(artifact, site.states[artifact.uid])
-    checkpoint = next(
-        (one for listed in site.models.values() for one in listed if one.artifact.uid == artifact.uid), None
-    )
     yield write(
         f"artifact/{artifact.uid}.html",
         "artifact.html",
@@ -111,7 +111,7 @@ def _artifact_pages(site: Site, write: _Writer, artifact: ArtifactRecord) -> Ite
         kind=kind,
         panels=panels,
         content=content,
-        checkpoint=checkpoint,
+        checkpoint=site.checkpoint_of.get(artifact.uid),
         state=site.states[artifact.uid],
         around=site.around(artifact.uid),
     )

@@ -10,20 +10,12 @@ from typing import Any
 
 import lamindb as ln
 from lamindb.core.storage.paths import auto_storage_key_from_artifact
+from lamindb.models.run import RUN_CODE_TO_STATUS
 
 from perturbench_lamin.browse.read_annotations import labels_of_artifacts, schemas, values_of_artifacts, values_of_runs
 from perturbench_lamin.browse.snapshot import ArtifactRecord, RunRecord, Snapshot, TransformRecord
 
 TRASH = -1
-STATUS = {
-    -3: "scheduled",
-    -2: "re-started",
-    -1: "started",
-    0: "completed",
-    1: "errored",
-    2: "aborted",
-}
-"""LaminDB's words for its status codes of a run."""
 
 
 def read_instance() -> Snapshot:
@@ -81,7 +73,7 @@ def _runs() -> dict[str, RunRecord]:
             uid=row["uid"],
             transform=row["transform__uid"] or "",
             name=row["name"] or "",
-            status=STATUS.get(row["_status_code"], f"status {row['_status_code']}"),
+            status=RUN_CODE_TO_STATUS.get(row["_status_code"], f"status {row['_status_code']}"),
             started=_utc(row["started_at"]),
             finished=_utc(row["finished_at"]),
             params=row["params"] or {},

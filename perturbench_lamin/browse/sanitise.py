@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from functools import lru_cache
 
 import nh3
 
@@ -28,6 +29,7 @@ LINK = re.compile(r"(?i)https?://")
 NOTEBOOK_CLASS = re.compile(r"(jp-[\w-]+|anchor-link|ansi-[\w-]+|highlight|dataframe|celltag_[\w-]+|[a-z]{1,2}\d?)\Z")
 """Classes of nbconvert and pygments; others could borrow the looks of the site's own parts."""
 DRAWING = re.compile(r"(?is)<svg\b.*?</svg\s*>")
+WITHOUT_ALT = re.compile(r"<img(?![^>]*\salt=)")
 BODY = re.compile(r"(?is)<body\b[^>]*>(.*)</body\s*>")
 
 
@@ -39,7 +41,7 @@ def sanitise(page: str) -> str:
     """
     found = BODY.search(page)
     body = DRAWING.sub(_as_picture, found.group(1) if found else page)
-    return nh3.clean(
+    clean = nh3.clean(
         body,
         tags=TAGS,
         clean_content_tags=WITHOUT_CONTENT,
@@ -48,6 +50,7 @@ def sanitise(page: str) -> str:
         url_schemes={"http", "https", "data"},
         link_rel="noopener noreferrer",
     )
+    return WITHOUT_ALT.sub('<img alt="Picture in the page"', clean)
 
 
 def is_link(value: object) -> bool:
@@ -61,9 +64,12 @@ def _kept(tag: str, name: str, value: str) -> str | None:
         return value if PICTURE.match(value) else None
     if name == "href":
         return value if is_link(value) else None
-    if name == "class":
-        return " ".join(word for word in value.split() if NOTEBOOK_CLASS.match(word)) or None
-    return value
+    return _classes(value) if name == "class" else value
+
+
+@lru_cache(maxsize=4096)
+def _classes(value: str) -> str | None:
+    return " ".join(word for word in value.split() if NOTEBOOK_CLASS.match(word)) or None
 
 
 def _as_picture(drawing: re.Match[str]) -> str:

@@ -70,6 +70,11 @@ class Site:
         return checkpoints(self.lineage)
 
     @cached_property
+    def checkpoint_of(self) -> dict[str, Checkpoint]:
+        """Checkpoints by the uid of their artifact."""
+        return {one.artifact.uid: one for listed in self.models.values() for one in listed}
+
+    @cached_property
     def children(self) -> dict[str, list[RunRecord]]:
         """Runs by the run that started them."""
         found: dict[str, list[RunRecord]] = defaultdict(list)

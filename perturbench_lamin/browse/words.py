@@ -10,7 +10,7 @@ from typing import Any
 from perturbench_lamin.browse.snapshot import ArtifactRecord, RunRecord, TransformRecord
 
 SIZES = ("B", "kB", "MB", "GB", "TB")
-TROUBLE = {"errored": "failed", "aborted": "aborted", "started": "not finished", "re-started": "not finished"}
+TROUBLE = {"errored": "failed", "aborted": "aborted", "started": "not finished", "restarted": "not finished"}
 """Words of LaminDB that a reader should stumble over."""
 
 

@@ -33,14 +33,27 @@ def browse(instance: str | None, out: Path, verify: bool, serve: bool, port: int
       perturbench-lamin browse --verify --serve
     """
     from perturbench_lamin.browse.write import check_folder
-    from perturbench_lamin.cli.chain import project_folder
-    from perturbench_lamin.lineage.instance import open_instance
 
     check_folder(out.absolute())
-    open_instance(instance, Path(instance) if instance else project_folder()).connect()
+    _connect(instance)
     _tell(_written(out, verify), out)
     if serve:
         _serve(out, port)
+
+
+def _connect(instance: str | None) -> None:
+    """Connect to an instance that is there; none is made."""
+    from perturbench_lamin.cli.chain import project_folder
+    from perturbench_lamin.errors import InputError
+    from perturbench_lamin.lineage.instance import _marker, _slug, open_instance
+
+    if _slug(instance):
+        open_instance(instance, Path.cwd()).connect()
+        return
+    folder = Path(instance) if instance else project_folder()
+    if not _marker(folder).exists():
+        raise InputError("No instance is here", where=folder, fix="Give --instance FOLDER, or owner/name.")
+    open_instance(folder, folder).connect()
 
 
 def _written(out: Path, verify: bool) -> Site:

@@ -70,6 +70,13 @@ def comparison(large: bool = False) -> Rows:
     return bench_comparison.measure() + (bench_comparison.measure(bench_comparison.LARGE, plain=False) if large else [])
 
 
+def browse(large: bool = False) -> Rows:
+    """The site of an instance with 2,000 artifacts: to write it, and to open its largest pages in a browser."""
+    import bench_browse
+
+    return bench_browse.measure(10_000 if large else 2_000)
+
+
 BENCHMARKS: dict[str, Callable[[bool], Rows]] = {
     "curation": curation,
     "reading": reading,
@@ -77,6 +84,7 @@ BENCHMARKS: dict[str, Callable[[bool], Rows]] = {
     "training": training,
     "evaluation": evaluation,
     "comparison": comparison,
+    "browse": browse,
 }
 
 

@@ -100,7 +100,7 @@ class CellFlow(PerturbationModel):
         loss = torch.tensor(self.flow.step(controls, perturbed, self._conditions(*example), seed))
         optimizer: Any = self.optimizers()
         optimizer.step()
-        self._log_mean("train_loss", loss, batch)
+        self.log_mean("train_loss", loss, batch)
         return loss
 
     def configure_optimizers(self) -> Any:
