@@ -53,3 +53,8 @@ def all_metrics(dataset: str, task: str) -> str:
 def leaderboard(dataset: str, task: str) -> str:
     """Mean ± standard deviation over seeds of every model and metric of a task."""
     return f"leaderboards/{dataset}/{task}.csv"
+
+
+def embedded(dataset: str, name: str) -> str:
+    """The curated AnnData of a dataset with an embedding of its cells beside the expression."""
+    return f"embedded/{dataset}_{name}.h5ad"
