@@ -108,22 +108,27 @@ def embed(counts: sparse.csr_matrix, genes: list[str], settings: ScgptSettings) 
         sparse.save_npz(folder / "counts.npz", counts.astype(np.float32), compressed=False)
         (folder / "genes.json").write_text(json.dumps(genes), encoding="utf-8")
         (folder / "settings.json").write_text(json.dumps(asdict(settings)), encoding="utf-8")
-        _run([settings.python or sys.executable, scgpt_worker.__file__, name], settings)
+        _run(folder, settings)
         embedding = np.load(folder / "embedding.npy", allow_pickle=False)
     if embedding.shape[0] != counts.shape[0] or not np.isfinite(embedding).all():
         raise InputError(
-            f"The embedding has {embedding.shape[0]:,} rows for {counts.shape[0]:,} cells, or values that are not finite",
+            f"{embedding.shape[0]:,} embedded cells of {counts.shape[0]:,}, or values that are not finite",
             where="scgpt",
             fix="Check that the weights are whole and that each cell expresses genes of scGPT.",
         )
     return np.asarray(embedding, dtype=np.float32)
 
 
-def _run(command: list[str], settings: ScgptSettings) -> None:
+def _run(folder: Path, settings: ScgptSettings) -> None:
     # The weights are a torch file: read them as numbers, never run code of theirs.
     environment = os.environ | {"TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1"}
     environment.pop("PYTHONPATH", None)
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    # By its text, not by its file: modules beside the file would hide packages of the same name.
+    done = subprocess.run(
+        [settings.python or sys.executable, "-", str(folder)],
+        input=Path(scgpt_worker.__file__).read_text(encoding="utf-8"),
+        cwd=folder, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
     if done.returncode:
         words = done.stderr.strip().splitlines()[-3:] or ["it said nothing"]
         raise InputError(

@@ -32,7 +32,8 @@ def embedding_figure(path: str | Path, column: str = "cell_type") -> Figure:
     figure = Figure(figsize=(5, 4), layout="constrained")
     axes = figure.add_subplot()
     for label in sorted(set(labels)):
-        axes.scatter(*places[labels[shown] == label].T, s=2, label=label, rasterized=True)
+        x, y = places[labels[shown] == label].T
+        axes.scatter(x, y, s=2, label=label, rasterized=True)
     axes.set(xlabel="component 1", ylabel="component 2")
     axes.legend(frameon=False, markerscale=4)
     axes.spines[["top", "right"]].set_visible(False)

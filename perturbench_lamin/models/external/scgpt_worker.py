@@ -7,6 +7,7 @@ environment of its own. Files go in and come out: ``counts.npz`` (cells × genes
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -24,13 +25,15 @@ def embedding(counts: sparse.csr_matrix, genes: list[str], settings: dict[str, A
     """scGPT's code of each cell (cells × dimensions, float32, of length 1)."""
     import anndata as ad
     import torch
-    from scgpt.tasks import embed_data
+
+    embed_data = importlib.import_module("scgpt.tasks").embed_data
 
     # With several loading processes the genes that are sampled from long cells would depend on their number.
-    os.sched_getaffinity = lambda _: set()  # type: ignore[assignment]
+    os.sched_getaffinity = lambda _: set()
     parts = []
     for start in range(0, counts.shape[0], CELLS):
-        torch.manual_seed(settings["seed"] + start)
+        torch.manual_seed(settings["seed"] + start)  # which genes of a long cell are sampled
+        np.random.seed(settings["seed"] + start)  # noqa: NPY002 - how equal counts are binned
         cells = ad.AnnData(counts[start : start + CELLS])
         cells.var["symbol"] = genes
         embedded = embed_data(

@@ -110,7 +110,7 @@ def test_weights_that_would_run_code_do_not(weights, tmp_path):
 
 def test_what_is_not_at_hand(tmp_path, weights):
     counts = sparse.csr_matrix(np.ones((2, 3)))
-    with pytest.raises(InputError, match="folder lacks args.json"):
+    with pytest.raises(InputError, match=r"folder lacks args\.json"):
         embed(counts, ["A", "B", "C"], ScgptSettings(str(tmp_path)))
     with pytest.raises(InputError, match="No such interpreter"):
         embed(counts, ["A", "B", "C"], ScgptSettings(str(weights), "/nowhere/python"))
