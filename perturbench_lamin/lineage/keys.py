@@ -71,7 +71,6 @@ def leaderboard(dataset: str, task: str) -> str:
     return f"leaderboards/{dataset}/{task}.csv"
 
 
-<<<<<<< HEAD
 def deposited(dataset: str, file: str) -> str:
     """A file of the published benchmark's own deposit, byte for byte."""
     return f"deposited/{dataset}/{file}"
@@ -114,8 +113,8 @@ def experiment_figure(dataset: str, name: str) -> str:
 
 def _any(name: str) -> str:
     return "*" if name == "all" else name
-=======
+
+
 def embedded(dataset: str, name: str) -> str:
     """The curated AnnData of a dataset with an embedding of its cells beside the expression."""
     return f"embedded/{dataset}_{name}.h5ad"
->>>>>>> wt-extras

@@ -117,13 +117,8 @@ class Gears(PerturbationModel):
         """Control plus the network's change of each gene."""
         if self.training:
             return self._run(batch.controls, batch.perturbations)
-<<<<<<< HEAD
-        parts = zip(*(torch.split(one, PREDICTED_CELLS) for one in (batch.controls, batch.perturbations)), strict=True)
-        return torch.cat([self._run(*part) for part in parts])
-=======
         parts = [slice(start, start + PREDICTED_CELLS) for start in range(0, len(batch), PREDICTED_CELLS)]
         return torch.cat([self._run(batch.controls[part], batch.perturbations[part]) for part in parts])
->>>>>>> wt-extras
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of GEARS."""

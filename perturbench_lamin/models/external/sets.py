@@ -24,11 +24,7 @@ def cell_sets(batch: Batch, longest: int) -> list[Tensor]:
     _, group = torch.unique(torch.cat([batch.perturbations, batch.covariates], dim=1), dim=0, return_inverse=True)
     order, ends = torch.argsort(group, stable=True), torch.bincount(group).cumsum(0)
     by_size: dict[int, list[Tensor]] = {}
-<<<<<<< HEAD
-    for places in torch.split(order, counts):
-=======
     for places in order.tensor_split(ends[:-1].tolist()):
->>>>>>> wt-extras
         for part in places.tensor_split(-(-len(places) // longest)):
             by_size.setdefault(len(part), []).append(part)
     return [torch.stack(by_size[size]) for size in sorted(by_size)]
