@@ -117,12 +117,12 @@ def run(
         curation=assignments(curation, "--set"),
         raw_folder=raw,
         accelerator=accelerator,
-        gene_table=_gene_table(genes, raw),
+        gene_table=gene_table(genes, raw),
     )
     run_benchmark(get_dataset(dataset), config, instance, notebooks, force=force, dry_run=dry_run)
 
 
-def _gene_table(genes: str | None, raw: Path | None) -> Path | str | None:
+def gene_table(genes: str | None, raw: Path | None) -> Path | str | None:
     """The file or release that was named; by default a release where raw files are downloaded too."""
     if genes:
         return genes if genes.startswith("release-") else Path(genes)

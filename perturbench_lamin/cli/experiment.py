@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from perturbench_lamin.cli.chain import FOLDER, run_steps
+from perturbench_lamin.cli.chain import FOLDER, gene_table, run_steps
 from perturbench_lamin.cli.options import assignments
 from perturbench_lamin.cli.training_options import FILE_IN
 
@@ -24,6 +24,7 @@ TUNING = "tuning"
 @click.argument("name")
 @click.option("--dataset", help="Instead of the experiment's own; norman19 for tuning.")
 @click.option("--raw", type=FOLDER, help="Folder of raw files, one subfolder a dataset, instead of the download.")
+@click.option("--genes", help="Gene table: a file, or a release of Ensembl.  [default: release-114 without --raw]")
 @click.option("--instance", help="A folder, or owner/name of a connected instance.  [default: this checkout's]")
 @click.option("--notebooks", type=FOLDER, help="Folder with ingestion/, curation/, …  [default: this checkout]")
 @click.option("--model", "models", multiple=True, help="Model to train; may be given several times.")
@@ -42,6 +43,7 @@ def experiment(
     name: str,
     dataset: str | None,
     raw: Path | None,
+    genes: str | None,
     instance: str | None,
     notebooks: Path | None,
     models: tuple[str, ...],
@@ -83,6 +85,7 @@ def experiment(
         curation=assignments(curation, "--set"),
         raw_folder=raw,
         accelerator=accelerator,
+        gene_table=gene_table(genes, raw),
     )
     tuning = TuningConfig(trials, jobs, _read_space(space, config))
     chosen = get_dataset(dataset or _own_dataset(name))

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the choice of controls.")
 @click.option("--batch-size", default=4000, show_default=True, type=click.IntRange(1))
 @click.option("--accelerator", default="auto", show_default=True, help="auto, cpu or gpu.")
+@click.option("--other-data", is_flag=True, help="The file has other cells than the training's, on purpose.")
 @click.option("--out", required=True, type=FILE_OUT, metavar="PREDICTIONS.h5ad")
 def predict(
     checkpoint: Path,
@@ -36,6 +37,7 @@ def predict(
     split_file: Path | None,
     which: str,
     conditions: Path | None,
+    other_data: bool,
     out: Path,
     **settings: Any,
 ) -> None:
@@ -67,7 +69,7 @@ def predict(
         )
     else:
         assert split is not None
-        by_split.predict(checkpoint, curated, split, which, out, config=config, provenance=words)
+        by_split.predict(checkpoint, curated, split, which, out, config=config, provenance=words, other_data=other_data)
     _tell(out)
 
 

@@ -171,8 +171,10 @@ def test_pairs_that_no_cell_was_under_are_predicted_from_the_controls_of_the_sta
 def test_another_version_of_the_data_is_told(files, tmp_path):
     other = Tiny(noise=0.05, controls=20, n_pairs=4, seed=5).data()
     write(other, tmp_path / "other.h5ad")
-    said = call("predict", files / "additive/best.ckpt", "--curated", tmp_path / "other.h5ad", "--split",
-                files / "split.csv", "--accelerator", "cpu", "--out", tmp_path / "p.h5ad")  # fmt: skip
+    words = ("predict", files / "additive/best.ckpt", "--curated", tmp_path / "other.h5ad", "--split",
+             files / "split.csv", "--accelerator", "cpu", "--out", tmp_path / "p.h5ad")  # fmt: skip
+    refuse("trained on other data", *words)
+    said = call(*words, "--other-data")
     assert "The model was trained on another curated file: tiny.h5ad" in said
 
 
