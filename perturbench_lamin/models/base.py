@@ -83,6 +83,10 @@ class PerturbationModel(LightningModule):
         """The loss of one training batch."""
         loss = self.loss(batch)
         self.log_train_loss(loss, batch)
+        return self.weighted(loss, batch)
+
+    def weighted(self, loss: Tensor, batch: Batch) -> Tensor:
+        """What to lower: where several processes share a batch, their parts may differ in size."""
         return loss if batch.weight == 1 else loss * batch.weight
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:

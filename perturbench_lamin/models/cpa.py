@@ -165,7 +165,7 @@ class CPA(PerturbationModel):
         self.log_train_loss(loss, batch)
         if adversarial:
             loss = loss - self.settings.adv_weight * self.adversaries.loss(self.adversaries.logits(basal), batch)
-        self._update(optimizer[0], loss, self.generator_parameters())
+        self._update(optimizer[0], self.weighted(loss, batch), self.generator_parameters())
         return loss
 
     def adversary_step(self, batch: Batch) -> Tensor:
@@ -179,7 +179,7 @@ class CPA(PerturbationModel):
         self.log_mean("train_adversary_loss", cross_entropy.detach(), batch)
         loss = self.settings.adv_weight * cross_entropy
         loss = loss + self.settings.penalty_weight * self.adversaries.penalty(logits, basal)
-        self._update(optimizer[1], loss, self.adversaries.parameters())
+        self._update(optimizer[1], self.weighted(loss, batch), self.adversaries.parameters())
         return loss
 
     def _update(self, optimizer: Any, loss: Tensor, parameters: Iterable[nn.Parameter]) -> None:

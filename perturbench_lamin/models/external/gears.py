@@ -131,7 +131,7 @@ class Gears(PerturbationModel):
             direction_lambda=self.settings.direction_lambda,
         )
         self.log_mean("train_loss", loss, batch)
-        return loss
+        return self.weighted(loss, batch)
 
     def configure_optimizers(self) -> Any:
         """Adam, and a learning rate halved after each epoch."""
