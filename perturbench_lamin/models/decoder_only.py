@@ -66,11 +66,11 @@ class DecoderOnly(PerturbationModel):
         """Decode each distinct input once and give every cell its own."""
         return self._decode_distinct(batch)
 
-    def loss(self, batch: Batch | GroupedBatch) -> Tensor:
+    def error(self, batch: Batch | GroupedBatch) -> Tensor:
         """The mean of (predicted − observed)² over all cells and genes; a scalar."""
         if isinstance(batch, GroupedBatch):
             return batch.squared_error(self._decode_distinct(batch))
-        return super().loss(batch)
+        return super().error(batch)
 
     def _decode_distinct(self, batch: Batch | GroupedBatch) -> Tensor:
         inputs, place = self._distinct(batch)

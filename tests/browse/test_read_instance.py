@@ -29,7 +29,8 @@ def test_a_real_instance_is_read_whole(lamin, run, tmp_path):
     old, new = snapshot.artifacts[first.uid], snapshot.artifacts[second.uid]
     assert (old.is_latest, new.is_latest, old.stem == new.stem) == (False, True, True)
     assert old.value("n_cells") == 5
-    assert [(one.registry, one.name) for one in old.labels] == [("ULabel", "A label")]
+    named = {(one.registry, one.name) for one in old.labels}
+    assert named == {("ULabel", "A label"), ("ULabel", "norman19"), ("Project", "perturbench-lamin")}
     assert new.path == second.path
     assert new.path.is_file()
     assert snapshot.runs[run.uid].outputs == (first.uid, second.uid)
