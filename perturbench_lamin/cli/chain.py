@@ -54,6 +54,7 @@ def demo(where: Path, force: bool) -> None:
     raw = simulate_deposit(where / "simulated-deposit")
     click.echo(f"Simulated deposit: {raw}")
     run_benchmark(get_dataset("norman19"), demo_config(raw), str(where), force=force)
+    click.echo(f"\nEverything as pages:  perturbench-lamin browse --instance {where} --out {where / 'site'}")
     click.echo("\nThese are simulated data. With the real file, downloaded once:\n")
     click.echo("  perturbench-lamin run norman19\n")
 
