@@ -39,13 +39,14 @@ class CuratedData:
     source: str = "data"
 
 
-def read_curated(path: str | Path, *, memory: str = "memory") -> CuratedData:
+def read_curated(path: str | Path, *, memory: str = "memory", scratch: str | Path | None = None) -> CuratedData:
     """Read a curated h5ad file.
 
     Args:
         path: the file.
-        memory: where its expression goes: ``memory``; ``disk`` to unpack it into files without names where TMPDIR
-            points; ``none`` to leave it out (all rows are then empty).
+        memory: where its expression goes: ``memory``; ``disk`` to unpack it into files without names; ``none`` to
+            leave it out (all rows are then empty).
+        scratch: the folder of these files; by default where TMPDIR points.
 
     Raises:
         InputError: there is no such file, it is not a curated h5ad file, or its expression is not finite.
@@ -64,7 +65,7 @@ def read_curated(path: str | Path, *, memory: str = "memory") -> CuratedData:
         uns = {UNS_KEY: _read(file[f"uns/{UNS_KEY}"])} if f"uns/{UNS_KEY}" in file else {}
         info = CuratedInfo.from_uns(uns, where=path)
         obs, genes = _read(file["obs"]), _read(file["var"]).index
-        X = READERS[memory](path, file["X"], (len(obs), len(genes)))
+        X = READERS[memory](path, scratch, file["X"], (len(obs), len(genes)))
         return curated(X, obs, genes, info, source=str(path))
 
 
@@ -128,8 +129,8 @@ def _read(group: Any) -> Any:
     return ad.io.read_elem(group)
 
 
-READERS: dict[str, Callable[[Path, Any, tuple[int, int]], Any]] = {
-    "memory": lambda path, group, shape: _read(group),
-    "disk": lambda path, group, shape: unpack(path),
-    "none": lambda path, group, shape: sparse.csr_matrix(shape, dtype=np.float32),
+READERS: dict[str, Callable[[Path, str | Path | None, Any, tuple[int, int]], Any]] = {
+    "memory": lambda path, scratch, group, shape: _read(group),
+    "disk": lambda path, scratch, group, shape: unpack(path, scratch),
+    "none": lambda path, scratch, group, shape: sparse.csr_matrix(shape, dtype=np.float32),
 }
