@@ -48,13 +48,16 @@ class CuratedData:
         return {} if self.embedding is None else {self.embedding_name: self.embedding.shape[1]}
 
 
-def read_curated(path: str | Path, *, memory: str = "memory", embedding: str = "") -> CuratedData:
+def read_curated(
+    path: str | Path, *, memory: str = "memory", scratch: str | Path | None = None, embedding: str = ""
+) -> CuratedData:
     """Read a curated h5ad file.
 
     Args:
         path: the file.
-        memory: where its expression goes: ``memory``; ``disk`` to unpack it into files without names where TMPDIR
-            points; ``none`` to leave it out (all rows are then empty).
+        memory: where its expression goes: ``memory``; ``disk`` to unpack it into files without names; ``none`` to
+            leave it out (all rows are then empty).
+        scratch: the folder of these files; by default where TMPDIR points.
         embedding: a key of obsm to read too; none by default.
 
     Raises:
@@ -75,7 +78,7 @@ def read_curated(path: str | Path, *, memory: str = "memory", embedding: str = "
         uns = {UNS_KEY: _read(file[f"uns/{UNS_KEY}"])} if f"uns/{UNS_KEY}" in file else {}
         info = CuratedInfo.from_uns(uns, where=path)
         obs, genes = _read(file["obs"]), _read(file["var"]).index
-        X = READERS[memory](path, file["X"], (len(obs), len(genes)))
+        X = READERS[memory](path, scratch, file["X"], (len(obs), len(genes)))
         data = curated(X, obs, genes, info, source=str(path))
         return with_embedding(data, embedding, file.get("obsm", {})) if embedding else data
 
@@ -165,8 +168,8 @@ def _read(group: Any) -> Any:
     return ad.io.read_elem(group)
 
 
-READERS: dict[str, Callable[[Path, Any, tuple[int, int]], Any]] = {
-    "memory": lambda path, group, shape: _read(group),
-    "disk": lambda path, group, shape: unpack(path),
-    "none": lambda path, group, shape: sparse.csr_matrix(shape, dtype=np.float32),
+READERS: dict[str, Callable[[Path, str | Path | None, Any, tuple[int, int]], Any]] = {
+    "memory": lambda path, scratch, group, shape: _read(group),
+    "disk": lambda path, scratch, group, shape: unpack(path, scratch),
+    "none": lambda path, scratch, group, shape: sparse.csr_matrix(shape, dtype=np.float32),
 }

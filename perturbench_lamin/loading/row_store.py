@@ -125,5 +125,5 @@ def _require_room(folder: Path, needed: int) -> None:
         raise InputError(
             f"Streaming from disk needs {needed / 2**30:.1f} GiB, there are {free / 2**30:.1f} GiB free",
             where=folder,
-            fix="Make room, or set TMPDIR to a folder on a larger disk.",
+            fix="Make room there, or use a folder on a larger disk.",
         )

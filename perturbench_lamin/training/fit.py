@@ -99,7 +99,8 @@ def fit(
             curated_path, config.memory, torch_device(config.accelerator), processes(config.accelerator, config.devices)
         )
         _say(placement.reason, shown)
-        data = read_curated(curated_path, memory=placement.read_as, embedding=getattr(parsed, "embedding", ""))
+        embedding = getattr(parsed, "embedding", "")
+        data = read_curated(curated_path, memory=placement.read_as, scratch=folder.path, embedding=embedding)
         batches, seen = _batches(data, split, config, placement), fingerprint(data)
         del data  # on a device it is not needed here
         training = _identity(seen, split, config, words)

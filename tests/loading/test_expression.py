@@ -122,7 +122,7 @@ def test_unpacking_leaves_nothing_and_wants_numbers_and_room(tmp_path, monkeypat
     assert not list(folder.iterdir())
     assert held.nnz == data.X.nnz
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 100}))
-    with pytest.raises(InputError, match="set TMPDIR"):
+    with pytest.raises(InputError, match="a larger disk"):
         unpack(path, folder)
 
 
