@@ -62,6 +62,12 @@ def test_a_failed_run_is_shown_as_failed_and_one_without_transform_works(site_fo
     assert "LaminDB keeps no source of it" in _text(site_folder, "source/code000board0000.html")
 
 
+def test_a_runs_parameters_are_shown_whole_and_artifacts_among_them_are_links(site_folder):
+    page = (site_folder / "run/run0000000000001.html").read_text()
+    assert "{&#34;lr&#34;: 0.25}" in page
+    assert 'href="../artifact/artifact000000000000.html"' in page.split(">Parameters<")[1].split("</section>")[0]
+
+
 def test_a_models_metrics_come_by_the_lineage(site_folder):
     assert "0.125" in _text(site_folder, "model/linear.html")
 

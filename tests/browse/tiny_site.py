@@ -84,7 +84,14 @@ def tiny_snapshot(folder: Path) -> Snapshot:
     make.path(gone).unlink()
     make.path(altered).write_text("21")  # the same size: only a hash tells
     make.run("ingest", "notebook", outputs=[raw])
-    make.run("curate", "notebook", [raw], [old], report=report, params={"raw": raw, "note": ATTACK})
+    make.run(
+        "curate",
+        "notebook",
+        [raw],
+        [old],
+        report=report,
+        params={"raw": raw, "note": ATTACK, "optimizer": {"lr": 0.25}},
+    )
     make.run("curate", "notebook", [raw], [curated, split])
     make.run("again", "notebook", [raw], [], recreated=[curated])
     make.run("train", "script", [curated, split], [checkpoint], params={"model": "linear", "seed": 1})
