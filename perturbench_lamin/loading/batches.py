@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from perturbench_lamin.errors import InputError, nearest
@@ -90,9 +89,10 @@ class ControlMatched:
     def batch(self, cells: np.ndarray, rng: np.random.Generator, part: slice = WHOLE) -> Batch:
         """The batch of ``part`` of these cells, each with a control; ``rng`` draws for all of them."""
         drawn = self.data.controls.draw(self.data.state[cells], rng)[part]
-        controls = dense_rows(self.data.X, drawn, self.buffers)
-        expression = dense_rows(self.data.X, self.data.rows[cells[part]], self.buffers)
-        return _batch(self.data, cells[part], controls, expression, self.data.embedded(drawn))
+        cells = cells[part]
+        both = dense_rows(self.data.X, np.concatenate([drawn, self.data.rows[cells]]), self.buffers)
+        controls, expression = both[: len(cells)], both[len(cells) :]
+        return _batch(self.data, cells, controls, expression, self.data.embedded(drawn))
 
 
 @dataclass(frozen=True)
@@ -203,14 +203,5 @@ class BatchLoader:
 def _batch(
     data: SplitData, cells: np.ndarray, controls: Tensor, expression: Tensor, embeddings: Tensor | None
 ) -> Batch:
-    codes, place = data.codes, torch.from_numpy(cells).to(controls.device)
-    condition, state = codes.condition[place], codes.state[place]
-    return Batch(
-        controls=controls,
-        perturbations=codes.perturbations[condition],
-        covariates=codes.covariates[state],
-        condition_ids=codes.condition_ids[condition],
-        state_ids=codes.state_ids[state],
-        expression=expression,
-        embeddings=embeddings,
-    )
+    codes = data.codes(data.condition[cells], data.state[cells])
+    return Batch(controls=controls, expression=expression, embeddings=embeddings, **codes)

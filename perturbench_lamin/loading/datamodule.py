@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import pandas as pd
 from lightning import LightningDataModule
+from scipy import sparse
 
 from perturbench_lamin.loading.batches import BatchLoader, Sampling, sampling
 from perturbench_lamin.loading.curated import CuratedData, split_labels
 from perturbench_lamin.loading.dataset import SplitData
 from perturbench_lamin.loading.device_rows import DeviceRows
 from perturbench_lamin.loading.gather import Buffers
+from perturbench_lamin.loading.packed_rows import PackedRows, worth_packing
 from perturbench_lamin.loading.shares import Share
 from perturbench_lamin.loading.vocabulary import Vocabulary
 
@@ -51,6 +53,8 @@ class PerturbationData(LightningDataModule):
         self.vocabulary = replace(
             Vocabulary.from_cells(data.obs[labels == "train"], data.genes, data.info), embeddings=data.embedding_widths
         )
+        if not on_device and isinstance(data.X, sparse.csr_matrix) and worth_packing():
+            data = replace(data, X=PackedRows.of(data.X))
         self.train = SplitData.build(data, labels, "train", self.vocabulary)
         self.val = SplitData.build(data, labels, "val", self.vocabulary)
         self.batch_size, self.seed = batch_size, seed

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,9 @@ from perturbench_lamin.errors import InputError, some
 from perturbench_lamin.loading.curated import CuratedData
 from perturbench_lamin.loading.expression import Expression, device_of
 from perturbench_lamin.loading.vocabulary import State, Vocabulary, condition_tokens
+
+CODES = {"perturbations": 0, "condition_ids": 0, "covariates": 1, "state_ids": 1}
+"""Which of (condition, state) each of a split's codes is of."""
 
 
 @dataclass(frozen=True)
@@ -39,18 +43,6 @@ class ControlGroups:
     def draw(self, states: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """For each given state one of its control rows, uniformly and with replacement."""
         return self.rows[self.starts[states] + rng.integers(0, self.counts[states])]
-
-
-@dataclass(frozen=True)
-class Codes:
-    """A split's codes as tensors where its batches are made; the fields are those of :class:`SplitData`."""
-
-    condition: Tensor
-    state: Tensor
-    perturbations: Tensor
-    covariates: Tensor
-    condition_ids: Tensor
-    state_ids: Tensor
 
 
 @dataclass(frozen=True)
@@ -92,11 +84,25 @@ class SplitData:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def codes(self, condition: np.ndarray, state: np.ndarray) -> dict[str, Any]:
+        """What a batch says of conditions and states, by the names of its fields, where batches are made.
+
+        Args:
+            condition: places in ``conditions``.
+            state: places in ``states``, as many.
+        """
+        if device_of(self.X).type != "cpu":
+            tables, device = self._codes_on_device, device_of(self.X)
+            places = torch.from_numpy(np.stack([condition, state])).to(device)
+            return {name: table[places[which]] for name, (which, table) in tables.items()}
+        # By numpy: torch's threads would wait for more, busily, on the cores that gather the next rows.
+        taken = {name: np.take(getattr(self, name), (condition, state)[which], axis=0) for name, which in CODES.items()}
+        return {name: torch.from_numpy(values) for name, values in taken.items()}
+
     @cached_property
-    def codes(self) -> Codes:
-        """The codes as tensors on the device where the batches are made."""
+    def _codes_on_device(self) -> dict[str, tuple[int, Tensor]]:
         device = device_of(self.X)
-        return Codes(**{item.name: torch.from_numpy(getattr(self, item.name)).to(device) for item in fields(Codes)})
+        return {name: (which, torch.from_numpy(getattr(self, name)).to(device)) for name, which in CODES.items()}
 
     @classmethod
     def build(cls, data: CuratedData, labels: np.ndarray, name: str, vocabulary: Vocabulary) -> SplitData:

@@ -13,9 +13,14 @@ from typing import Protocol
 import numpy as np
 
 from perturbench_lamin.loading.kernels import group_moments, scatter_rows
+from perturbench_lamin.loading.packed_kernels import expand_rows, packed_moments
+from perturbench_lamin.loading.packed_rows import PackedRows
 
 SMALL = 1 << 20
 """Up to so many values in the result, one thread is as fast as several."""
+
+STREAMED = 32 << 20
+"""From so many bytes on, a result is written past the caches: it would not stay there until it is read."""
 
 
 class Buffers:
@@ -61,7 +66,7 @@ class Csr(Protocol):
 
 
 def gather_rows(
-    matrix: Csr, rows: np.ndarray, *, threads: int | None = None, buffers: Buffers | None = None
+    matrix: Csr | PackedRows, rows: np.ndarray, *, threads: int | None = None, buffers: Buffers | None = None
 ) -> np.ndarray:
     """The given rows as a dense array.
 
@@ -69,7 +74,7 @@ def gather_rows(
     cores busy, and small training steps take ten times as long.
 
     Args:
-        matrix: cells × genes.
+        matrix: cells × genes, as CSR or packed.
         rows: row numbers, in any order, with repeats.
         threads: how many; by default as many as the process may use, one for a small result.
         buffers: where to take the result's memory from; fresh memory by default.
@@ -84,19 +89,23 @@ def gather_rows(
     dense = (buffers or Buffers(keep=0)).take(len(rows), matrix.shape[1], matrix.data.dtype)
     if threads is None:
         threads = cores() if dense.size > SMALL else 1
-    parts = matrix.indptr, matrix.indices, matrix.data
     blocks = zip(np.array_split(rows, threads), np.array_split(dense, threads), strict=True)
-    _on_threads(threads, scatter_rows, [(*parts, *block) for block in blocks])
+    if isinstance(matrix, PackedRows):
+        packed, stream = (matrix.indptr, matrix.bits, matrix.data), dense.nbytes >= STREAMED
+        _on_threads(threads, expand_rows, [(*packed, *block, stream) for block in blocks])
+    else:
+        parts = matrix.indptr, matrix.indices, matrix.data
+        _on_threads(threads, scatter_rows, [(*parts, *block) for block in blocks])
     return dense
 
 
 def group_means(
-    matrix: Csr, rows: np.ndarray, groups: np.ndarray, n_groups: int, *, threads: int | None = None
+    matrix: Csr | PackedRows, rows: np.ndarray, groups: np.ndarray, n_groups: int, *, threads: int | None = None
 ) -> tuple[np.ndarray, float]:
     """The mean row of each group, and how far the rows scatter around it.
 
     Args:
-        matrix: cells × genes.
+        matrix: cells × genes, as CSR or packed.
         rows: row numbers, in any order, with repeats.
         groups: each row's group, 0 … ``n_groups`` - 1, none of them empty.
         n_groups: how many groups.
@@ -114,12 +123,13 @@ def group_means(
     means, scatter = np.empty((n_groups, matrix.shape[1]), np.float32), np.empty(n_groups)
     if threads is None:
         threads = cores() if len(rows) * matrix.shape[1] > SMALL else 1
-    parts = matrix.indptr, matrix.indices, matrix.data, rows[order]
+    work, places = (packed_moments, matrix.bits) if isinstance(matrix, PackedRows) else (group_moments, matrix.indices)
+    parts = matrix.indptr, places, matrix.data, rows[order]
     cuts = np.searchsorted(bounds, np.linspace(0, len(rows), threads + 1))  # pieces of about equal numbers of rows
     pieces = [slice(start, stop) for start, stop in pairwise(cuts)]
     _on_threads(
         threads,
-        group_moments,
+        work,
         [(*parts, bounds[piece.start : piece.stop + 1], means[piece], scatter[piece]) for piece in pieces],
     )
     return means, float(scatter.sum())
@@ -132,17 +142,20 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def _checked(matrix: Csr, rows: np.ndarray) -> np.ndarray:
+def _checked(matrix: Csr | PackedRows, rows: np.ndarray) -> np.ndarray:
     if len(rows) and not (rows.min() >= 0 and rows.max() < matrix.shape[0]):
         raise IndexError(f"Row numbers must lie in 0 … {matrix.shape[0] - 1}")
     return np.ascontiguousarray(rows, dtype=np.int64)
 
 
 def _on_threads(threads: int, work: Callable[..., None], arguments: Sequence[tuple]) -> None:
+    """Each of the arguments on a thread of its own, the last one on the caller's."""
     if threads == 1:
         for given in arguments:
             work(*given)
         return
-    with ThreadPoolExecutor(threads) as pool:
-        for task in [pool.submit(work, *given) for given in arguments]:
+    with ThreadPoolExecutor(threads - 1) as pool:
+        tasks = [pool.submit(work, *given) for given in arguments[:-1]]
+        work(*arguments[-1])
+        for task in tasks:
             task.result()

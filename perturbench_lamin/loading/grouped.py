@@ -85,18 +85,13 @@ class Grouped:
     def batch(self, cells: np.ndarray, rng: np.random.Generator, part: slice = WHOLE) -> GroupedBatch:
         """The batch of ``part`` of these cells; nothing is drawn."""
         cells = cells[part]
-        data, codes = self.data, self.data.codes
+        data = self.data
         # By place, not by id in the vocabulary: ids of what training lacks are all -1.
         pairs = data.condition[cells] * len(data.states) + data.state[cells]
         distinct, groups, counts = np.unique(pairs, return_inverse=True, return_counts=True)
         means, scatter = grouped_rows(data.X, data.rows[cells], groups, len(distinct))
-        place = torch.from_numpy(distinct).to(means.device)
-        condition, state = place // len(data.states), place % len(data.states)
         return GroupedBatch(
-            perturbations=codes.perturbations[condition],
-            covariates=codes.covariates[state],
-            condition_ids=codes.condition_ids[condition],
-            state_ids=codes.state_ids[state],
+            **data.codes(distinct // len(data.states), distinct % len(data.states)),
             counts=torch.from_numpy(counts.astype(np.float32)).to(means.device),
             means=means,
             scatter=scatter,

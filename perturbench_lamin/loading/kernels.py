@@ -22,7 +22,7 @@ _pread = types.ExternalFunction("pread", types.intp(types.int32, types.uintp, ty
 
 
 @intrinsic
-def _prefetch(typing_context: Any, array: Any, place: Any) -> Any:
+def prefetch(typing_context: Any, array: Any, place: Any) -> Any:
     """Ask for the cache line of ``array[place]`` without waiting for it."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -46,8 +46,8 @@ def scatter_rows(
         if place + AHEAD < rows.shape[0]:
             later = rows[place + AHEAD]
             for entry in range(indptr[later], indptr[later + 1], LINE):
-                _prefetch(indices, np.int64(entry))
-                _prefetch(data, np.int64(entry))
+                prefetch(indices, np.int64(entry))
+                prefetch(data, np.int64(entry))
         target = dense[place]
         target[:] = 0
         start, stop = indptr[rows[place]], indptr[rows[place] + 1]

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import anndata as ad
+import numba
 import numpy as np
 import pandas as pd
 import torch
@@ -27,6 +28,8 @@ from perturbench_lamin.loading.dataset import SplitData
 from perturbench_lamin.loading.device_rows import DeviceRows
 from perturbench_lamin.loading.gather import cores
 from perturbench_lamin.loading.grouped import Grouped
+from perturbench_lamin.loading.packed_kernels import BLOCK, write_past_caches
+from perturbench_lamin.loading.packed_rows import PackedRows
 from perturbench_lamin.loading.row_store import RowStore, unpack
 from perturbench_lamin.loading.vocabulary import Vocabulary
 
@@ -102,9 +105,12 @@ def rows(cells: int = CELLS, repeats: int = 5) -> list[dict]:
         return lambda: iter(BatchLoader(held, batch_size=BATCH, seed=0, shuffle=True, prefetch=prefetch))
 
     next(iter(ours(ControlMatched)()))  # compile
-    stored = _stored(file)
+    stored, packed = _stored(file), PackedRows.of(data.X)
+    next(iter(ours(ControlMatched, packed)()))  # compile
     cases = [
-        ("control-matched, ours", ours(ControlMatched), targets),
+        ("control-matched, ours", ours(ControlMatched, packed), targets),
+        ("control-matched, ours, 2 made ahead", ours(ControlMatched, packed, 2), targets),
+        ("control-matched, ours, from CSR", ours(ControlMatched), targets),
         (
             "control-matched, ours, CSR tensors on the device",
             ours(ControlMatched, DeviceRows.of(data.X, DEVICE)),
@@ -114,8 +120,9 @@ def rows(cells: int = CELLS, repeats: int = 5) -> list[dict]:
         ("control-matched, ours, streamed from disk, 2 made ahead", ours(ControlMatched, stored, 2), targets),
         ("control-matched, scipy indexing", lambda: plain_vectorised(data), targets),
         ("control-matched, scipy indexing, a Python draw a cell", lambda: plain_per_cell(data), targets),
-        ("disentanglement, ours", ours(Disentanglement), cells),
-        ("grouped (no dense cells), ours", ours(Grouped), targets),
+        ("disentanglement, ours", ours(Disentanglement, packed), cells),
+        ("grouped (no dense cells), ours", ours(Grouped, packed), targets),
+        ("grouped (no dense cells), ours, from CSR", ours(Grouped), targets),
     ]
     # Interleaved, best of several: the machine's speed drifts.
     best = {name: min(times) for name, times in _interleaved(cases, repeats).items()}
@@ -124,22 +131,35 @@ def rows(cells: int = CELLS, repeats: int = 5) -> list[dict]:
 
 
 def bandwidth(cells_per_second: int, repeats: int) -> list[dict]:
-    """Bytes that batches write a second, beside what this machine can: filling, and copying dense rows at random."""
-    written = cells_per_second * 2 * GENES * 4
-    zeros = best_seconds(lambda block: block.fill(0), repeats)
+    """Bytes that batches write a second, beside what this machine can.
+
+    Ones, not zeros: some machines store zeros faster than their memory's bandwidth allows for anything else.
+    """
     rng, dense = np.random.default_rng(0), np.ones((2 * BATCH, GENES), np.float32)
-    copied = best_seconds(lambda block: np.take(dense, rng.integers(0, 2 * BATCH, len(block)), 0, block), repeats)
-    size = 2 * BATCH * GENES * 4
+    ways = {
+        "writing ones past the caches": stream_ones,
+        "filling with ones": lambda block: block.fill(1),
+        "copying dense rows at random": lambda block: np.take(
+            dense, rng.integers(0, 2 * BATCH, len(block)), 0, block, mode="clip"
+        ),
+    }
+    speeds = {name: 4e-9 * 2 * BATCH * GENES / best_seconds(work, repeats) for name, work in ways.items()}
+    written = 4e-9 * cells_per_second * 2 * GENES
+    shares = {f"of {name}": round(written / speed, 3) for name, speed in speeds.items()}
     return [
-        {
-            "work": "bytes written, ours, of batches' cells and controls",
-            "gigabytes_per_second": written / 1e9,
-            "of_filling_with_zeros": written * zeros / size,
-            "of_copying_dense_rows": written * copied / size,
-        },
-        {"work": "filling with zeros, all cores", "gigabytes_per_second": size / zeros / 1e9},
-        {"work": "copying dense rows at random, all cores", "gigabytes_per_second": size / copied / 1e9},
+        {"work": "bytes written, ours, of batches' cells and controls", "gigabytes_per_second": written, **shares},
+        *({"work": f"{name}, all cores", "gigabytes_per_second": speed} for name, speed in speeds.items()),
     ]
+
+
+@numba.njit(nogil=True)
+def stream_ones(block: np.ndarray) -> None:
+    """Write ones past the caches, whole cache lines: what the memory takes at most."""
+    out, line = block.reshape(-1), np.ones(1024, np.float32)
+    at = (-(out.ctypes.data // 4)) % BLOCK
+    while at + 1024 <= out.shape[0]:
+        write_past_caches(out, at, line, 0, 1024 // BLOCK)
+        at += 1024
 
 
 def best_seconds(work: Callable[[np.ndarray], object], repeats: int) -> float:

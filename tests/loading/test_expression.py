@@ -21,6 +21,7 @@ from perturbench_lamin.loading.checksum import Checksum, checksum
 from perturbench_lamin.loading.curated import curated, read_curated
 from perturbench_lamin.loading.device_rows import DeviceRows
 from perturbench_lamin.loading.expression import dense_rows, grouped_rows
+from perturbench_lamin.loading.packed_rows import PackedRows
 from perturbench_lamin.loading.row_store import unpack
 
 
@@ -34,7 +35,12 @@ def stored(X, folder) -> object:
 def sources(tmp_path_factory):
     X = sparse.random(60, 40, density=0.3, format="csr", dtype=np.float32, random_state=0)
     X.data[::7] = 0  # zeros may be stored
-    return {"memory": X, "disk": stored(X, tmp_path_factory.mktemp("x")), "device": DeviceRows.of(X, "cpu")}
+    return {
+        "memory": X,
+        "packed": PackedRows.of(X),
+        "disk": stored(X, tmp_path_factory.mktemp("x")),
+        "device": DeviceRows.of(X, "cpu"),
+    }
 
 
 @settings(max_examples=30, deadline=None)
@@ -55,7 +61,7 @@ def test_rows_and_means_are_the_same_wherever_they_are_held(sources, rows, seed)
         np.testing.assert_allclose(around.item(), scatter, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("where", ["memory", "disk", "device"])
+@pytest.mark.parametrize("where", ["memory", "packed", "disk", "device"])
 @pytest.mark.parametrize("row", [-1, 60])
 def test_rows_out_of_range_are_an_error_everywhere(sources, where, row):
     with pytest.raises(IndexError, match="0 … 59"):
@@ -63,13 +69,17 @@ def test_rows_out_of_range_are_an_error_everywhere(sources, where, row):
 
 
 @pytest.mark.parametrize("name", SAMPLINGS)
-@pytest.mark.parametrize("where", ["disk", "device"])
+@pytest.mark.parametrize("where", ["packed", "disk", "device"])
 @pytest.mark.parametrize("prefetch", [0, 1, 3])
 def test_the_same_seed_gives_the_same_batches(tmp_path, name, where, prefetch):
     """Wherever the expression is, and however many threads make batches ahead."""
     data = split_data("train")
-    X = unpack(write(DATA, tmp_path / "x.h5ad")) if where == "disk" else DeviceRows.of(DATA.X, "cpu")
-    other = SAMPLINGS[name](replace(data, X=X))
+    held = {
+        "packed": lambda: PackedRows.of(DATA.X),
+        "disk": lambda: unpack(write(DATA, tmp_path / "x.h5ad")),
+        "device": lambda: DeviceRows.of(DATA.X, "cpu"),
+    }
+    other = SAMPLINGS[name](replace(data, X=held[where]()))
     plain = BatchLoader(SAMPLINGS[name](data), batch_size=11, seed=3, shuffle=True)
     here = BatchLoader(other, batch_size=11, seed=3, shuffle=True, prefetch=prefetch)
     for epoch in (0, 2):

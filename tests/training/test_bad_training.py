@@ -105,7 +105,7 @@ def test_predicting_from_another_version_is_an_error_unless_meant(curated_path, 
 def _hold(folder: Path, ready, done) -> None:
     with only_one(folder, "training", ".lock", InputError):
         ready.set()
-        done.wait(60)
+        done.wait(600)
 
 
 def test_two_trainings_in_one_folder(curated_path, tmp_path):  # noqa: F811
@@ -113,7 +113,7 @@ def test_two_trainings_in_one_folder(curated_path, tmp_path):  # noqa: F811
     ready, done = context.Event(), context.Event()
     other = context.Process(target=_hold, args=(tmp_path / "run", ready, done))
     other.start()
-    assert ready.wait(60)
+    assert ready.wait(300)
     with pytest.raises(InputError, match=rf"Another training is running in this folder \(process {other.pid}\)"):
         fit(curated_path, SPLIT, QUICK, tmp_path / "run")
     done.set()
