@@ -11,9 +11,10 @@ from torch import Tensor
 
 from perturbench_lamin.loading.device_rows import DeviceRows
 from perturbench_lamin.loading.gather import Buffers, gather_rows, group_means
+from perturbench_lamin.loading.packed_rows import PackedRows
 from perturbench_lamin.loading.row_store import RowStore
 
-Expression = sparse.csr_matrix | RowStore | DeviceRows
+Expression = sparse.csr_matrix | PackedRows | RowStore | DeviceRows
 """Cells × genes, canonical CSR of float32."""
 
 
