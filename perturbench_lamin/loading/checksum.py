@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-BLOCK = 1 << 22
+BLOCK = 1 << 16
+"""How many values are worked on at once: they stay in the processor's cache."""
+
 MODULUS = 1 << 64
 
 

@@ -16,7 +16,9 @@ from scipy import sparse
 from perturbench_lamin.conditions import require_obs
 from perturbench_lamin.contracts import UNS_KEY, CuratedInfo
 from perturbench_lamin.errors import InputError, nearest, some
-from perturbench_lamin.loading.row_store import RowStore, require_finite, unpack
+from perturbench_lamin.loading.checked_chunks import require_finite
+from perturbench_lamin.loading.compact_rows import CompactRows, read_compact
+from perturbench_lamin.loading.row_store import RowStore, unpack
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,9 @@ class CuratedData:
     """A curated file without its counts.
 
     Attributes:
-        X: log1p expression, cells × genes, canonical CSR of float32: in memory, or on disk
-            (:class:`~perturbench_lamin.loading.row_store.RowStore`) where it was read with ``memory="disk"``.
+        X: log1p expression, cells × genes, canonical CSR of float32: scipy's in memory, or what is read by rows
+            alone: a :class:`~perturbench_lamin.loading.compact_rows.CompactRows` where it was read with
+            ``memory="compact"``, a :class:`~perturbench_lamin.loading.row_store.RowStore` with ``memory="disk"``.
         obs: the cells' table.
         genes: the names of the columns of ``X``.
         info: the file's words about itself.
@@ -55,8 +58,8 @@ def read_curated(
 
     Args:
         path: the file.
-        memory: where its expression goes: ``memory``; ``disk`` to unpack it into files without names; ``none`` to
-            leave it out (all rows are then empty).
+        memory: where its expression goes: ``memory``; ``compact`` to hold it there in fewer bytes; ``disk`` to unpack
+            it into files without names; ``none`` to leave it out (all rows are then empty).
         scratch: the folder of these files; by default where TMPDIR points.
         embedding: a key of obsm to read too; none by default.
 
@@ -78,8 +81,8 @@ def read_curated(
         uns = {UNS_KEY: _read(file[f"uns/{UNS_KEY}"])} if f"uns/{UNS_KEY}" in file else {}
         info = CuratedInfo.from_uns(uns, where=path)
         obs, genes = _read(file["obs"]), _read(file["var"]).index
-        X = READERS[memory](path, scratch, file["X"], (len(obs), len(genes)))
-        data = curated(X, obs, genes, info, source=str(path))
+        X = READERS[memory](path, scratch, (len(obs), len(genes)))
+        data = _together(X, obs, genes, info, str(path))
         return with_embedding(data, embedding, file.get("obsm", {})) if embedding else data
 
 
@@ -121,11 +124,7 @@ def curated(X: Any, obs: pd.DataFrame, genes: Any, info: CuratedInfo, *, source:
     Raises:
         InputError: a column or value is missing, a gene occurs twice, or ``X`` has NaN or infinite values.
     """
-    require_obs(obs, info.keys, where=source, controls=False)
-    names = tuple(str(gene) for gene in genes)
-    if len(set(names)) < len(names):
-        raise InputError("Gene names occur more than once", where=source, fix="Make var names unique.")
-    return CuratedData(X if isinstance(X, RowStore) else _canonical(X, source), obs, names, info, source)
+    return _together(_canonical(X, source), obs, genes, info, source)
 
 
 def split_labels(split: pd.Series, data: CuratedData) -> np.ndarray:
@@ -155,6 +154,14 @@ def split_labels(split: pd.Series, data: CuratedData) -> np.ndarray:
     return labels
 
 
+def _together(X: Any, obs: pd.DataFrame, genes: Any, info: CuratedInfo, source: str) -> CuratedData:
+    require_obs(obs, info.keys, where=source, controls=False)
+    names = tuple(str(gene) for gene in genes)
+    if len(set(names)) < len(names):
+        raise InputError("Gene names occur more than once", where=source, fix="Make var names unique.")
+    return CuratedData(X, obs, names, info, source)
+
+
 def _canonical(X: Any, source: str) -> sparse.csr_matrix:
     matrix = sparse.csr_matrix(X, dtype=np.float32)
     require_finite(matrix.data, source)
@@ -168,8 +175,9 @@ def _read(group: Any) -> Any:
     return ad.io.read_elem(group)
 
 
-READERS: dict[str, Callable[[Path, str | Path | None, Any, tuple[int, int]], Any]] = {
-    "memory": lambda path, scratch, group, shape: _read(group),
-    "disk": lambda path, scratch, group, shape: unpack(path, scratch),
-    "none": lambda path, scratch, group, shape: sparse.csr_matrix(shape, dtype=np.float32),
+READERS: dict[str, Callable[[Path, str | Path | None, tuple[int, int]], sparse.csr_matrix | CompactRows | RowStore]] = {
+    "memory": lambda path, scratch, shape: read_compact(path, np.int32).matrix(),
+    "compact": lambda path, scratch, shape: read_compact(path),
+    "disk": lambda path, scratch, shape: unpack(path, scratch),
+    "none": lambda path, scratch, shape: sparse.csr_matrix(shape, dtype=np.float32),
 }

@@ -9,6 +9,7 @@ from lightning import LightningDataModule
 from scipy import sparse
 
 from perturbench_lamin.loading.batches import BatchLoader, Sampling, sampling
+from perturbench_lamin.loading.compact_rows import CompactRows
 from perturbench_lamin.loading.curated import CuratedData, split_labels
 from perturbench_lamin.loading.dataset import SplitData
 from perturbench_lamin.loading.device_rows import DeviceRows
@@ -53,7 +54,7 @@ class PerturbationData(LightningDataModule):
         self.vocabulary = replace(
             Vocabulary.from_cells(data.obs[labels == "train"], data.genes, data.info), embeddings=data.embedding_widths
         )
-        if not on_device and isinstance(data.X, sparse.csr_matrix) and worth_packing():
+        if not on_device and isinstance(data.X, sparse.csr_matrix | CompactRows) and worth_packing():
             data = replace(data, X=PackedRows.of(data.X))
         self.train = SplitData.build(data, labels, "train", self.vocabulary)
         self.val = SplitData.build(data, labels, "val", self.vocabulary)

@@ -9,13 +9,14 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
+from perturbench_lamin.loading.compact_rows import CompactRows
 from perturbench_lamin.loading.device_rows import DeviceRows
 from perturbench_lamin.loading.gather import Buffers, gather_rows, group_means
 from perturbench_lamin.loading.packed_rows import PackedRows
 from perturbench_lamin.loading.row_store import RowStore
 
-Expression = sparse.csr_matrix | PackedRows | RowStore | DeviceRows
-"""Cells × genes, canonical CSR of float32, or the same packed."""
+Expression = sparse.csr_matrix | CompactRows | PackedRows | RowStore | DeviceRows
+"""Cells × genes, canonical CSR of float32, or the same in fewer bytes."""
 
 
 def device_of(X: Any) -> torch.device:

@@ -8,6 +8,7 @@ import llvmlite.binding as llvm  # type: ignore[import-untyped]
 import numpy as np
 from scipy import sparse
 
+from perturbench_lamin.loading.compact_rows import CompactRows
 from perturbench_lamin.loading.packed_kernels import BLOCK, pack_bits, unpack_indices
 from perturbench_lamin.loading.row_store import Rows
 
@@ -29,7 +30,7 @@ class PackedRows:
     shape: tuple[int, int]
 
     @classmethod
-    def of(cls, matrix: sparse.csr_matrix) -> PackedRows:
+    def of(cls, matrix: sparse.csr_matrix | CompactRows) -> PackedRows:
         """A canonical CSR matrix of float32, packed; the values are shared with it."""
         bits = np.zeros((matrix.shape[0], -(-matrix.shape[1] // BLOCK)), dtype=np.uint16)
         pack_bits(matrix.indptr, matrix.indices, bits)

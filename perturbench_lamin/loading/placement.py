@@ -40,7 +40,7 @@ class Placement:
     @property
     def read_as(self) -> str:
         """How to read the file, for :func:`~perturbench_lamin.loading.curated.read_curated`."""
-        return "disk" if self.where == "disk" else "memory"
+        return "disk" if self.where == "disk" else "compact"
 
 
 def place(path: str | Path, memory: str, device: torch.device, copies: int = 1) -> Placement:

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from perturbench_lamin.curation.lanes import read_ahead
 from perturbench_lamin.curation.source_h5ad import H5adSource
 from perturbench_lamin.errors import InputError
+from perturbench_lamin.loading.checked_chunks import checked_chunks, smallest_dtype
 from perturbench_lamin.loading.checksum import Checksum
 from perturbench_lamin.loading.scratch import Scratch
 
@@ -95,28 +95,15 @@ def unpack(path: str | Path, folder: str | Path | None = None) -> RowStore:
     """
     folder = Path(folder or tempfile.gettempdir())
     with H5adSource(path, layer="X") as source:
-        dtype = np.dtype(np.uint16 if source.shape[1] <= 1 << 16 else np.int32)
+        dtype = np.dtype(smallest_dtype(source.shape[1]))
         _require_room(folder, source.entries * (dtype.itemsize + 4))
         indices, values = Scratch(folder, dtype), Scratch(folder, np.dtype(np.float32))
         checksum, lengths = Checksum(), [np.zeros(1, dtype=np.int64)]
-        for _, chunk in read_ahead(source.row_chunks()):
-            data = chunk.data.astype(np.float32, copy=False)
-            require_finite(data, path)
-            checksum.add(chunk.indices, data)
+        for chunk in checked_chunks(source, path, checksum):
             indices.append(chunk.indices)
-            values.append(data)
+            values.append(chunk.data)
             lengths.append(np.diff(chunk.indptr).astype(np.int64))
         return RowStore(np.cumsum(np.concatenate(lengths)), source.shape, checksum.value, indices, values)
-
-
-def require_finite(values: np.ndarray, source: object) -> None:
-    """Check that expression values are numbers.
-
-    Raises:
-        InputError: some are NaN or infinite.
-    """
-    if not np.isfinite(values).all():
-        raise InputError("Expression has NaN or infinite values", where=f"{source}, X", fix="Curate the file again.")
 
 
 def _require_room(folder: Path, needed: int) -> None:

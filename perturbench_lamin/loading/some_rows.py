@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from perturbench_lamin.curation.source_h5ad import H5adSource
-from perturbench_lamin.loading.row_store import require_finite
+from perturbench_lamin.loading.checked_chunks import require_finite
 
 
 def read_some(

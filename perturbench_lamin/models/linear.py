@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from perturbench_lamin.loading.batches import Batch
 from perturbench_lamin.loading.vocabulary import Vocabulary
 from perturbench_lamin.models.base import PerturbationModel
+from perturbench_lamin.models.distinct import distinct_inputs
 from perturbench_lamin.models.hyperparameters import GradientHyperparameters, Hyperparameters
+from perturbench_lamin.models.shifted_error import shifted_error
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,21 @@ class Linear(PerturbationModel):
 
     def predict(self, batch: Batch) -> Tensor:
         """The control cell plus the shift of its tokens and covariates."""
-        inputs = batch.perturbations
-        if self.settings.inject_covariates:
-            inputs = torch.cat([inputs, batch.covariates], dim=1)
-        shifted = batch.controls + self.weights(inputs)
+        shifts, place = self._shifts(batch)
+        shifted = shifts.to(batch.controls.dtype).index_select(0, place).add_(batch.controls)
         return nn.functional.softplus(shifted) if self.settings.softplus_output else shifted
+
+    def error(self, batch: Batch) -> Tensor:
+        """The mean of (predicted − observed)² over all cells and genes; a scalar."""
+        if batch.controls.device.type != "cpu":  # where few cells at once do not fill the device
+            return super().error(batch)
+        shifts, place = self._shifts(batch)
+        return shifted_error(batch.controls, shifts, place, batch.target, softplus=self.settings.softplus_output)
+
+    def _shifts(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The shift of each distinct condition and state (shifts × genes), and which of them each cell has."""
+        codes = [(batch.condition_ids, batch.perturbations)]
+        if self.settings.inject_covariates:
+            codes.append((batch.state_ids, batch.covariates))
+        inputs, place = distinct_inputs(codes)
+        return self.weights(inputs), place

@@ -65,6 +65,21 @@ class FiniteLoss(Callback):
         )
 
 
+class SpentBatches(Callback):
+    """Empty each validation batch once it is used, so that the next one can have its memory.
+
+    Lightning holds a batch until it has the next one. It must come after every callback that looks at batches.
+    """
+
+    def on_validation_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, *_: Any
+    ) -> None:
+        """Empty the batch."""
+        for value in vars(batch).values():
+            if isinstance(value, torch.Tensor):
+                value.set_()  # type: ignore[call-overload]
+
+
 class MetricHistory(Callback):
     """One row an epoch: epoch, learning rate, losses. It is part of the checkpoint, so a resume goes on with it."""
 

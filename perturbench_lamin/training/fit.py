@@ -25,7 +25,7 @@ from perturbench_lamin.training.config import SAME_RESULT, TrainConfig
 from perturbench_lamin.training.device import processes, torch_device
 from perturbench_lamin.training.exhaustion import exhaustion_explained
 from perturbench_lamin.training.run_folder import RunFolder
-from perturbench_lamin.training.surroundings import quiet, reproducible, watched
+from perturbench_lamin.training.surroundings import quiet, reproducible, return_free_memory, watched
 from perturbench_lamin.training.trainer import Callbacks, CheckpointFactory, trainer_of
 
 
@@ -106,6 +106,7 @@ def fit(
         training = _identity(seen, split, config, words)
         if finished := _open(folder, training, resume):
             return _finished(folder, finished)
+        return_free_memory()
         with reproducible(config.seed), quiet():
             model = build(config.model, config.hyperparameters, batches.vocabulary)
             model.provenance, model.fingerprint = words, seen

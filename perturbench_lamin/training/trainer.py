@@ -17,6 +17,7 @@ from perturbench_lamin.training.callbacks import (
     LastCheckpoint,
     MetricHistory,
     PatientStopping,
+    SpentBatches,
 )
 from perturbench_lamin.training.checkpoint_io import PlainCheckpointIO
 from perturbench_lamin.training.config import TrainConfig
@@ -36,6 +37,7 @@ class Callbacks:
     stopping: PatientStopping
     best: ModelCheckpoint
     last: LastCheckpoint
+    spent: SpentBatches
 
     @classmethod
     def make(cls, config: TrainConfig, folder: RunFolder, factory: CheckpointFactory) -> Callbacks:
@@ -52,11 +54,12 @@ class Callbacks:
             PatientStopping(config.patience),
             best,
             LastCheckpoint(folder.last),
+            SpentBatches(),
         )
 
     def ordered(self) -> list[Callback]:
         """In the order in which they must be called."""
-        return [self.seed, self.finite, self.history, self.stopping, self.best, self.last]
+        return [self.seed, self.finite, self.history, self.stopping, self.best, self.last, self.spent]
 
 
 def trainer_of(

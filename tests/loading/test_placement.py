@@ -43,7 +43,7 @@ def test_auto_takes_what_fits_and_says_so(path, monkeypatch, device, memory_free
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (int(device_free * size), 1 << 40))
     found = place(path, "auto", device, copies)
     assert found.where == where
-    assert found.read_as == ("disk" if where == "disk" else "memory")
+    assert found.read_as == ("disk" if where == "disk" else "compact")
     assert {"device": "on cuda:0", "memory": "in memory", "disk": "streamed from disk"}[where] in found.reason
 
 
