@@ -44,5 +44,5 @@ def run_distinct(network: nn.Sequential, codes: Sequence[tuple[Tensor, Tensor]])
     layers = list(network)
     drawn = [number for number, layer in enumerate(layers) if isinstance(layer, nn.Dropout) and layer.training]
     shared = drawn[0] if drawn else len(layers)
-    hidden = nn.Sequential(*layers[:shared])(hidden)
-    return nn.Sequential(*layers[shared:])(hidden.index_select(0, place))
+    # A part of a network is of the network's own kind.
+    return network[shared:](network[:shared](hidden).index_select(0, place))

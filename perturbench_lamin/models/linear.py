@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from perturbench_lamin.loading.batches import Batch
 from perturbench_lamin.loading.vocabulary import Vocabulary
 from perturbench_lamin.models.base import PerturbationModel
+from perturbench_lamin.models.distinct import distinct_inputs
 from perturbench_lamin.models.hyperparameters import GradientHyperparameters, Hyperparameters
 
 
@@ -45,8 +45,10 @@ class Linear(PerturbationModel):
 
     def predict(self, batch: Batch) -> Tensor:
         """The control cell plus the shift of its tokens and covariates."""
-        inputs = batch.perturbations
+        codes = [(batch.condition_ids, batch.perturbations)]
         if self.settings.inject_covariates:
-            inputs = torch.cat([inputs, batch.covariates], dim=1)
-        shifted = batch.controls + self.weights(inputs)
+            codes.append((batch.state_ids, batch.covariates))
+        inputs, place = distinct_inputs(codes)
+        shifts = self.weights(inputs).to(batch.controls.dtype)
+        shifted = shifts.index_select(0, place).add_(batch.controls)
         return nn.functional.softplus(shifted) if self.settings.softplus_output else shifted
