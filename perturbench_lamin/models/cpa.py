@@ -127,7 +127,8 @@ class CPA(PerturbationModel):
         """Cells of basal codes under the batch's perturbations and covariates (cells × genes)."""
         latent = basal + run_distinct(self.perturbation_encoder, [(batch.condition_ids, batch.perturbations)])
         for network, place in zip(self.covariate_encoders, self.slices.values(), strict=True):
-            latent = latent + run_distinct(cast(nn.Sequential, network), [(batch.state_ids, batch.covariates[:, place])])
+            codes = [(batch.state_ids, batch.covariates[:, place])]
+            latent = latent + run_distinct(cast(nn.Sequential, network), codes)
         decoded: Tensor = self.decoder(latent)
         return nn.functional.softplus(decoded) if self.settings.softplus_output else decoded
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import pytest
@@ -14,6 +15,7 @@ def test_the_command_asks_for_huge_pages_unless_the_user_says_otherwise(asked, m
     monkeypatch.setenv(name, asked or "")
     if asked is None:
         monkeypatch.delenv(name)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.setattr(sys, "argv", ["perturbench-lamin", "--version"])
     with pytest.raises(SystemExit) as ended:
         main()
