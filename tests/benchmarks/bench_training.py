@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -50,9 +51,6 @@ VARIANTS = {
     "biolord": ("",),
 }
 """Model → its variants, see :func:`~perturbench_lamin.models.published.published`."""
-
-PERTURBATIONS_ONLY = {"use_perturbations": True, "use_covariates": False}
-"""What ``perturbations_only`` changes where it has no published set of its own."""
 
 Turn = Callable[[], int]
 """Trains on the batches of one turn and says how many cells these had."""
@@ -136,8 +134,9 @@ def chosen_set(name: str, dataset: str, variant: str) -> Published | None:
         return None
     if known == variant:
         return found
-    changed = dict(found.hyperparameters) | PERTURBATIONS_ONLY
-    return None if changed == found.hyperparameters else Published(**vars(found) | {"hyperparameters": changed})
+    if not found.hyperparameters.get("use_covariates", True):
+        return None  # that is the published set itself
+    return replace(found, hyperparameters={**found.hyperparameters, "use_covariates": False})
 
 
 def steps(datasets: tuple[str, ...], cells: int, only: str = "") -> list[dict]:
@@ -201,7 +200,9 @@ class Pairs(Callback):
     def on_train_batch_end(self, trainer: Any, model: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """End Lightning's step, take a bare one, begin the next."""
         end = time.perf_counter()
+        torch.use_deterministic_algorithms(False)  # a bare loop has what torch has
         self.bare()
+        torch.use_deterministic_algorithms(True)
         after = time.perf_counter()
         if batch_idx:
             self.lightning_seconds.append(end - self.start)
@@ -313,7 +314,7 @@ def measure(*, large: bool = False, only: str = "") -> list[dict]:
     rows = steps(("norman19", "srivatsan20", "mcfaline24") if large else ("norman19",), 20_000, only)
     if only:
         return rows
-    rows += lightning(60_000, 6)
+    rows += lightning(60_000, 10)
     if not large:  # below some 50,000 cells a training takes less than the one before that imports and compiles
         return rows
     rows += [peak("linear", memory, CELLS) for memory in ("memory", "disk")]
