@@ -39,7 +39,7 @@ from perturbench_lamin.models.registry import build
 TINY = 5_000
 """Cells of the training that is not measured."""
 
-SECONDS = 20.0
+SECONDS = 10.0
 """How long one row is measured, at least twice and at most seven times."""
 
 VARIANTS = {
