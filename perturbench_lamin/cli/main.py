@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import os
 import signal
 from collections.abc import Mapping
 from typing import Any, NoReturn
@@ -12,6 +13,9 @@ import click
 
 from perturbench_lamin import __version__
 from perturbench_lamin.errors import PerturbenchError
+
+HUGE_PAGES: Mapping[str, str] = {"THP_MEM_ALLOC_ENABLE": "1"}
+"""Lets torch have large tensors in huge pages, on Linux: the many pages of a step's fresh memory cost time to map."""
 
 VERBS: Mapping[str, tuple[str, str]] = {
     "demo": ("chain", "Run a whole chain on simulated data."),
@@ -78,6 +82,8 @@ def cli() -> None:
 def main() -> NoReturn:
     """Entry point of the installed command: 0 done, 1 an error that is explained, 2 wrong usage, 130 stopped."""
     signal.signal(signal.SIGTERM, _stop)
+    for name, value in HUGE_PAGES.items():  # torch reads it once, at its first tensor; kernels and workers inherit it
+        os.environ.setdefault(name, value)
     try:
         cli(standalone_mode=False)
     except PerturbenchError as error:

@@ -12,6 +12,7 @@ from perturbench_lamin.loading.batches import Batch
 from perturbench_lamin.loading.vocabulary import Vocabulary
 from perturbench_lamin.models.base import PerturbationModel
 from perturbench_lamin.models.covariates import covariate_slices
+from perturbench_lamin.models.distinct import run_distinct
 from perturbench_lamin.models.gaussian import fixed_noise
 from perturbench_lamin.models.hyperparameters import GradientHyperparameters, Hyperparameters
 from perturbench_lamin.models.mlp import mlp
@@ -89,7 +90,8 @@ class BioLord(PerturbationModel):
         return [batch.covariates[:, place] @ table for table, place in pairs]
 
     def _decode(self, code: Tensor, embedded: list[Tensor], batch: Batch) -> Tensor:
-        decoded: Tensor = self.decoder(torch.cat([code, self.perturbation_encoder(batch.perturbations), *embedded], 1))
+        effect = run_distinct(self.perturbation_encoder, [(batch.condition_ids, batch.perturbations)])
+        decoded: Tensor = self.decoder(torch.cat([code, effect, *embedded], 1))
         return nn.functional.softplus(decoded) if self.settings.softplus_output else decoded
 
     def _mlp(self, n_in: int, n_out: int) -> nn.Sequential:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from perturbench_lamin.loading.vocabulary import Vocabulary
 from perturbench_lamin.models.adversary import Adversaries
 from perturbench_lamin.models.base import PerturbationModel
 from perturbench_lamin.models.covariates import covariate_slices
+from perturbench_lamin.models.distinct import run_distinct
 from perturbench_lamin.models.gaussian import Gaussian, GaussianEncoder, fixed_noise
 from perturbench_lamin.models.hyperparameters import GradientHyperparameters, Hyperparameters
 from perturbench_lamin.models.inputs import input_width, inputs
@@ -124,9 +125,10 @@ class CPA(PerturbationModel):
 
     def decode(self, basal: Tensor, batch: Batch) -> Tensor:
         """Cells of basal codes under the batch's perturbations and covariates (cells × genes)."""
-        latent = basal + self.perturbation_encoder(batch.perturbations)
+        latent = basal + run_distinct(self.perturbation_encoder, [(batch.condition_ids, batch.perturbations)])
         for network, place in zip(self.covariate_encoders, self.slices.values(), strict=True):
-            latent = latent + network(batch.covariates[:, place])
+            codes = [(batch.state_ids, batch.covariates[:, place])]
+            latent = latent + run_distinct(cast(nn.Sequential, network), codes)
         decoded: Tensor = self.decoder(latent)
         return nn.functional.softplus(decoded) if self.settings.softplus_output else decoded
 

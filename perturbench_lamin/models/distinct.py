@@ -20,15 +20,18 @@ def distinct_inputs(codes: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Ten
     """
     rows = torch.cat([values for _, values in codes], dim=1)
     ids = torch.stack([numbers for numbers, _ in codes])
+    if not len(rows):
+        return rows, ids[0]
     if bool((ids < 0).any()):
-        return torch.unique(rows, dim=0, return_inverse=True)
-    pairs = ids[0]
-    for more in ids[1:]:
-        pairs = pairs * (more.max() + 1) + more
-    distinct, place = torch.unique(pairs, return_inverse=True)
-    first = torch.full_like(distinct, len(pairs))
-    first.scatter_reduce_(0, place, torch.arange(len(pairs), device=pairs.device), "amin")
-    return rows[first], place
+        place = torch.unique(rows.detach(), dim=0, return_inverse=True)[1]
+    else:
+        pairs = ids[0]
+        for more in ids[1:]:
+            pairs = pairs * (more.max() + 1) + more
+        place = torch.unique(pairs, return_inverse=True)[1]
+    first = torch.full_like(place, len(place))
+    first.scatter_reduce_(0, place, torch.arange(len(place), device=place.device), "amin")
+    return rows[first[: int(place.max()) + 1]], place
 
 
 def run_distinct(network: nn.Sequential, codes: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
@@ -44,5 +47,5 @@ def run_distinct(network: nn.Sequential, codes: Sequence[tuple[Tensor, Tensor]])
     layers = list(network)
     drawn = [number for number, layer in enumerate(layers) if isinstance(layer, nn.Dropout) and layer.training]
     shared = drawn[0] if drawn else len(layers)
-    hidden = nn.Sequential(*layers[:shared])(hidden)
-    return nn.Sequential(*layers[shared:])(hidden.index_select(0, place))
+    # A part of a network is of the network's own kind.
+    return network[shared:](network[:shared](hidden).index_select(0, place))

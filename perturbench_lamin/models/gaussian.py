@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+from perturbench_lamin.models.distinct import run_distinct
 
 
 @dataclass(frozen=True)
@@ -80,5 +83,15 @@ class GaussianEncoder(nn.Module):
 
     def forward(self, inputs: Tensor) -> Gaussian:
         """The code of each row, in single precision whatever the network computes in."""
-        hidden = self.body(inputs)
+        return self._code(self.body(inputs))
+
+    def of_distinct(self, codes: Sequence[tuple[Tensor, Tensor]]) -> Gaussian:
+        """The same for inputs that repeat, each encoded once as far as that is the same.
+
+        Args:
+            codes: see :func:`~perturbench_lamin.models.distinct.distinct_inputs`.
+        """
+        return self._code(run_distinct(self.body, codes))
+
+    def _code(self, hidden: Tensor) -> Gaussian:
         return Gaussian(self.mean(hidden).float(), self.log_variance(hidden).float())

@@ -175,9 +175,10 @@ class SAMSVAE(PerturbationModel):
     def _effects(self, batch: Batch, masks: Tensor, draw: Callable[[Tensor], Tensor] | None) -> _Effects:
         """The effects, sampled with the noise that ``draw`` gives for a shape, or their means."""
         cells, tokens = batch.perturbations.nonzero(as_tuple=True)
-        perturbations = batch.perturbations[cells]
-        seen = perturbations if self.settings.disable_sparsity else torch.cat([masks[tokens], perturbations], dim=1)
-        code: Gaussian = self.effect_encoder(seen)
+        seen = [(batch.condition_ids[cells], batch.perturbations[cells])]
+        if not self.settings.disable_sparsity:
+            seen = [(tokens, masks[tokens]), *seen]
+        code = self.effect_encoder.of_distinct(seen)
         if draw is None or self.settings.disable_e_dist:
             return _Effects(cells, tokens, code, code.mean, masks)
         return _Effects(cells, tokens, code, code.sample(draw(code.mean)), masks)

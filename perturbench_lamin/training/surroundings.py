@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from lightning.fabric.utilities.seed import seed_everything
@@ -22,13 +23,17 @@ CHATTY = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.
 def reproducible(seed: int) -> Iterator[None]:
     """Seed everything and use deterministic algorithms inside the block; restore what was before after it."""
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    benchmark = torch.backends.cudnn.benchmark
+    deterministic: Any = torch.utils.deterministic
+    benchmark, filled = torch.backends.cudnn.benchmark, deterministic.fill_uninitialized_memory
     variables = {name: os.environ.get(name) for name in VARIABLES}
     with isolate_rng():
         seed_everything(seed, workers=False, verbose=False)
         try:
+            # torch would write NaN into all fresh memory first, to show up what reads it unwritten: nothing here does.
+            deterministic.fill_uninitialized_memory = False
             yield
         finally:
+            deterministic.fill_uninitialized_memory = filled
             torch.use_deterministic_algorithms(before[0], warn_only=before[1])
             torch.backends.cudnn.benchmark = benchmark
             _restore(variables)

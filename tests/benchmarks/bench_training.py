@@ -1,7 +1,7 @@
 """Training steps at published hyperparameters beside plain torch, Lightning beside a bare loop, and peak memory.
 
-Run ``python tests/benchmarks/bench_training.py [--large]``; prints a table and JSON. Plain torch is what the
-formulas say: a dense batch through scipy, the network on every cell, the mean squared error, Adam as it comes.
+Run ``python tests/benchmarks/bench_training.py [--large] [--only WORD]``; prints a table and JSON. Plain torch is
+what the formulas say (``plain_models.py``): a dense batch through scipy, every network on every cell, Adam as it comes.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from itertools import cycle
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -23,79 +24,36 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import torch
-from bench_loading import BATCH, CELLS, GENES, plain_vectorised, simulated
-from lightning import Callback, Trainer
-from torch import nn
+from bare_loop import BareLoop
+from bench_loading import BATCH, CELLS, GENES, simulated
+from lightning import Callback
+from plain_models import PLAIN, Cells, copy_weights, twin
 
 from perturbench_lamin.errors import InputError
 from perturbench_lamin.loading.batches import BatchLoader, sampling
 from perturbench_lamin.loading.dataset import SplitData
 from perturbench_lamin.loading.vocabulary import Vocabulary
-from perturbench_lamin.models.base import PerturbationModel
-from perturbench_lamin.models.mlp import mlp
-from perturbench_lamin.models.published import published
+from perturbench_lamin.models.published import Published, published
 from perturbench_lamin.models.registry import build
 
 TINY = 5_000
 """Cells of the training that is not measured."""
 
-Step = Callable[[], float]
+SECONDS = 10.0
+"""How long one row is measured, at least twice and at most seven times."""
 
-
-class PlainLinear(nn.Module):
-    """softplus(x + W [p; c] + b)."""
-
-    def __init__(self, settings: Any, vocabulary: Vocabulary) -> None:
-        super().__init__()
-        self.covariates = settings.inject_covariates
-        width = len(vocabulary.perturbations) + vocabulary.n_covariates * self.covariates
-        self.weights = nn.Linear(width, len(vocabulary.genes))
-        self.last = nn.Softplus() if settings.softplus_output else nn.Identity()
-
-    def forward(self, x: torch.Tensor, p: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
-        return self.last(x + self.weights(torch.cat([p, c], 1) if self.covariates else p))
-
-
-class PlainLatentAdditive(nn.Module):
-    """softplus(MLP([MLP([x; c]) + MLP(p); c]))."""
-
-    def __init__(self, settings: Any, vocabulary: Vocabulary) -> None:
-        super().__init__()
-        self.settings, genes, c = settings, len(vocabulary.genes), vocabulary.n_covariates
-        self.cells = self._mlp(genes + c * settings.inject_covariates_encoder, settings.latent_dim)
-        self.tokens = self._mlp(len(vocabulary.perturbations), settings.latent_dim)
-        self.decoder = self._mlp(settings.latent_dim + c * settings.inject_covariates_decoder, genes)
-        self.last = nn.Softplus() if settings.softplus_output else nn.Identity()
-
-    def _mlp(self, n_in: int, n_out: int) -> nn.Module:
-        return mlp(n_in, self.settings.encoder_width, n_out, self.settings.n_layers, dropout=self.settings.dropout)
-
-    def forward(self, x: torch.Tensor, p: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
-        z = self.cells(torch.cat([x, c], 1) if self.settings.inject_covariates_encoder else x) + self.tokens(p)
-        return self.last(self.decoder(torch.cat([z, c], 1) if self.settings.inject_covariates_decoder else z))
-
-
-class PlainDecoderOnly(nn.Module):
-    """softplus(MLP([p; c])) of every cell."""
-
-    def __init__(self, settings: Any, vocabulary: Vocabulary) -> None:
-        super().__init__()
-        self.settings = settings
-        width = len(vocabulary.perturbations) * settings.use_perturbations
-        width += vocabulary.n_covariates * settings.use_covariates
-        self.decoder = mlp(width, settings.encoder_width, len(vocabulary.genes), settings.n_layers)
-        self.last = nn.Softplus() if settings.softplus_output else nn.Identity()
-
-    def forward(self, x: torch.Tensor, p: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
-        used = [p] * self.settings.use_perturbations + [c] * self.settings.use_covariates
-        return self.last(self.decoder(torch.cat(used, 1)))
-
-
-PLAIN: dict[str, type[nn.Module]] = {
-    "linear": PlainLinear,
-    "latent_additive": PlainLatentAdditive,
-    "decoder_only": PlainDecoderOnly,
+VARIANTS = {
+    "linear": ("",),
+    "latent_additive": ("",),
+    "decoder_only": ("", "covariates_only", "perturbations_only"),
+    "cpa": ("", "no_adversary"),
+    "sams_vae": ("", "s"),
+    "biolord": ("",),
 }
+"""Model → its variants, see :func:`~perturbench_lamin.models.published.published`."""
+
+Turn = Callable[[], int]
+"""Trains on the batches of one turn and says how many cells these had."""
 
 
 def split_data(cells: int) -> tuple[SplitData, Vocabulary]:
@@ -105,118 +63,191 @@ def split_data(cells: int) -> tuple[SplitData, Vocabulary]:
     return SplitData.build(file, np.full(cells, "train", dtype=object), "train", vocabulary), vocabulary
 
 
-def plain_step(name: str, model: PerturbationModel, data: SplitData, vocabulary: Vocabulary) -> Step:
-    """One step of plain torch."""
-    network = PLAIN[name](model.hyperparameters, vocabulary)
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, weight_decay=1e-8)
-    batches = cycle(plain_vectorised(data))
-
-    def step() -> float:
-        target, controls, p, c = next(batches)
-        optimizer.zero_grad()
-        loss = nn.functional.mse_loss(network(controls, p, c), target)
-        loss.backward()
-        optimizer.step()
-        return float(loss.detach())
-
-    return step
-
-
-def our_step(model: PerturbationModel, data: SplitData) -> Step:
-    """One step of the package's model on its own batches, without Lightning."""
-    optimizer = model.configure_optimizers()["optimizer"]
-    loader = BatchLoader(sampling(model.train_sampling, data), batch_size=BATCH, seed=0, shuffle=True)
-    batches = endless(loader)
-
-    def step() -> float:
-        batch = next(batches)
-        optimizer.zero_grad()
-        loss = model.loss(batch)
-        loss.backward()
-        optimizer.step()
-        return float(loss.detach())
-
-    return step
+def plain_batches(data: SplitData, kind: str, size: int) -> Iterator[Cells]:
+    """Full dense batches without end: random rows through scipy and ``toarray``, a control drawn for each if asked."""
+    targets = np.arange(len(data)) if kind == "disentanglement" else np.flatnonzero(~data.is_control)
+    for epoch in count():
+        rng = np.random.default_rng(epoch)
+        order = rng.permutation(targets)
+        for start in range(0, len(order) - size + 1, size):
+            cells = order[start : start + size]
+            target = torch.from_numpy(data.X[data.rows[cells]].toarray())
+            x = target
+            if kind == "control_matched":
+                x = torch.from_numpy(data.X[data.controls.draw(data.state[cells], rng)].toarray())
+            yield Cells(
+                target,
+                x,
+                torch.from_numpy(data.perturbations[data.condition[cells]]),
+                torch.from_numpy(data.covariates[data.state[cells]]),
+            )
 
 
-def endless(loader: BatchLoader) -> Iterator[Any]:
-    """Epoch after epoch."""
-    while True:
-        yield from loader
+def full_batches(loader: BatchLoader) -> Iterator[Any]:
+    """Epoch after epoch, without small last batches."""
+    for epoch in count():
+        loader.set_epoch(epoch)
+        yield from (batch for batch in loader if len(batch) == loader.batch_size)
 
 
-def seconds(step: Step) -> float:
-    """How long one step takes."""
+def turns(name: str, chosen: Published, data: SplitData, vocabulary: Vocabulary) -> dict[str, Turn]:
+    """Ours and plain, from the same weights, each with its own batches.
+
+    A turn is one batch; of CPA's adversary, after the warm-up, as many as it takes to train both once.
+    """
+    model = build(name, chosen.hyperparameters, vocabulary)
+    size, settings = chosen.training["batch_size"], model.hyperparameters
+    batches_a_turn = settings.adv_steps if getattr(settings, "use_adversary", False) else 1
+    tokens = data.cells_with_token()
+    loop, plain = BareLoop(model, 10_000, tokens), twin(name, settings, vocabulary, tokens)
+    copy_weights(model, plain)
+    plain.start()
+    loader = BatchLoader(sampling(model.train_sampling, data), batch_size=size, seed=0, shuffle=True)
+
+    def turn(step: Callable[[Any, int], float], batches: Iterator[Any]) -> Turn:
+        def take() -> int:
+            for number in range(batches_a_turn):
+                step(next(batches), number)
+            return size * batches_a_turn
+
+        return take
+
+    return {
+        "ours": turn(loop.step, full_batches(loader)),
+        "plain": turn(plain.step, plain_batches(data, plain.sampling, size)),
+    }
+
+
+def seconds(turn: Turn) -> float:
+    """How long a cell takes."""
     start = time.perf_counter()
-    step()
-    return time.perf_counter() - start
+    cells = turn()
+    return (time.perf_counter() - start) / cells
 
 
-def steps(datasets: tuple[str, ...], cells: int, repeats: int) -> list[dict]:
-    """Each model that has a plain twin: cells a second, ours and plain, alternating, the best of several."""
+def chosen_set(name: str, dataset: str, variant: str) -> Published | None:
+    """The published set; the set of all inputs where only perturbations are to be seen; None where there is none."""
+    known = variant if variant != "perturbations_only" else ""
+    try:
+        found = published(name, dataset, known or None)
+    except InputError:
+        return None
+    if known == variant:
+        return found
+    if not found.hyperparameters.get("use_covariates", True):
+        return None  # that is the published set itself
+    return replace(found, hyperparameters={**found.hyperparameters, "use_covariates": False})
+
+
+def steps(datasets: tuple[str, ...], cells: int, only: str = "") -> list[dict]:
+    """Cells a second of each model at each dataset's hyperparameters and batch size, ours and plain in turn.
+
+    The best of several turns each: the machine's speed drifts.
+    """
     data, vocabulary = split_data(cells)
     rows = []
-    for name in PLAIN:
-        for dataset in datasets:
-            try:
-                settings = published(name, dataset).hyperparameters
-            except InputError:
-                continue
-            model = build(name, settings, vocabulary).train()
-            ours = our_step(model, data)
-            plain = plain_step(name, model, data, vocabulary)
-            times: dict[str, list[float]] = {"ours": [], "plain": []}
-            for _ in range(repeats):
-                times["ours"] += [seconds(ours) for _ in range(2)]
-                times["plain"].append(seconds(plain))
-            rows.append({"what": f"training step, {name}, hyperparameters of {dataset}", **_speeds(times)})
-            print(rows[-1], file=sys.stderr, flush=True)
-            del model, ours, plain
+    for dataset in datasets:
+        for name in PLAIN:
+            for variant in VARIANTS[name]:
+                what = " ".join(filter(None, (name, variant)))
+                chosen = chosen_set(name, dataset, variant)
+                if chosen is None or only not in what:
+                    continue
+                rows.append(
+                    {
+                        "what": f"training step, {what}, hyperparameters of {dataset}",
+                        "batch": chosen.training["batch_size"],
+                        **_speeds(_timed(turns(name, chosen, data, vocabulary))),
+                    }
+                )
+                print(rows[-1], file=sys.stderr, flush=True)
     return rows
 
 
-def _speeds(times: dict[str, list[float]]) -> dict[str, float]:
+def _timed(turns: Mapping[str, Turn]) -> dict[str, list[float]]:
+    times: dict[str, list[float]] = {name: [] for name in turns}
+    start = time.perf_counter()
+    while len(times["ours"]) < 2 or (len(times["ours"]) < 7 and time.perf_counter() - start < SECONDS):
+        for name, turn in turns.items():
+            times[name].append(seconds(turn))
+    return times
+
+
+def _speeds(times: Mapping[str, Sequence[float]]) -> dict[str, float]:
     ours, plain = min(times["ours"]), min(times["plain"])
     return {
-        "cells_per_second": round(BATCH / ours, 1),
-        "plain_cells_per_second": round(BATCH / plain, 1),
+        "cells_per_second": round(1 / ours, 1),
+        "plain_cells_per_second": round(1 / plain, 1),
         "speedup": round(plain / ours, 2),
     }
 
 
-class Clock(Callback):
-    """Seconds from the start of the training epoch to the end of its last batch."""
+class Pairs(Callback):
+    """Seconds of each step under Lightning, from the batch to the last callback, and of a bare step right after it.
 
-    def on_train_epoch_start(self, *_: Any) -> None:
-        """Start."""
+    A pair meets the same machine, however its speed drifts. The first pair of an epoch is left out: Lightning's has
+    the epoch's start.
+
+    Args:
+        bare: takes a bare step.
+    """
+
+    def __init__(self, bare: Turn) -> None:
+        self.bare = bare
+        self.lightning_seconds: list[float] = []
+        self.bare_seconds: list[float] = []
+
+    def on_train_batch_end(self, trainer: Any, model: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """End Lightning's step, take a bare one, begin the next."""
+        end = time.perf_counter()
+        torch.use_deterministic_algorithms(False)  # a bare loop has what torch has
+        self.bare()
+        torch.use_deterministic_algorithms(True)
+        after = time.perf_counter()
+        if batch_idx:
+            self.lightning_seconds.append(end - self.start)
+            self.bare_seconds.append(after - end)
         self.start = time.perf_counter()
 
-    def on_train_batch_end(self, *_: Any) -> None:
-        """Stop for now."""
-        self.seconds = time.perf_counter() - self.start
 
-
-def lightning(cells: int, repeats: int) -> list[dict]:
-    """A linear model's epoch through Lightning and through a bare loop."""
-    from perturbench_lamin.training.callbacks import EpochSeed, FiniteLoss, MetricHistory
+def lightning(cells: int, epochs: int) -> list[dict]:
+    """A linear model's steps, in a training as ``fit`` has it, and in a bare loop, step by step in turn."""
+    from perturbench_lamin.training.config import TrainConfig
+    from perturbench_lamin.training.run_folder import RunFolder
     from perturbench_lamin.training.surroundings import quiet, reproducible
+    from perturbench_lamin.training.trainer import Callbacks, ModelCheckpoint, trainer_of
 
     data, vocabulary = split_data(cells)
-    loader = BatchLoader(sampling("control_matched", data), batch_size=BATCH, seed=0, shuffle=True)
-    settings, best = published("linear", "norman19").hyperparameters, {"lightning": np.inf, "bare": np.inf}
-    for _ in range(repeats):
-        with quiet(), reproducible(0):
-            trainer = Trainer(
-                accelerator="cpu", devices=1, max_epochs=1, logger=False, enable_checkpointing=False,
-                enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0, limit_val_batches=1,
-                callbacks=[Clock(), EpochSeed(0), FiniteLoss(Path()), MetricHistory()],
-            )  # fmt: skip
-            trainer.fit(build("linear", settings, vocabulary), loader, loader)
-        best["lightning"] = min(best["lightning"], trainer.callbacks[0].seconds)
-        step = our_step(build("linear", settings, vocabulary), data)
-        best["bare"] = min(best["bare"], sum(seconds(step) for _ in range(len(loader))))
-    overhead = best["lightning"] / best["bare"] - 1
-    return [{"what": f"Lightning over a bare loop, linear, {len(loader)} steps", "overhead_percent": 100 * overhead}]
+    chosen = published("linear", "norman19")
+    size = chosen.training["batch_size"]
+    config = TrainConfig("linear", chosen.hyperparameters, max_epochs=epochs, batch_size=size, accelerator="cpu")
+
+    def loader() -> BatchLoader:
+        return BatchLoader(sampling("control_matched", data), batch_size=size, seed=0, shuffle=True)
+
+    loop = BareLoop(build("linear", chosen.hyperparameters, vocabulary))
+    batches = full_batches(loader())
+    pairs = Pairs(lambda: int(loop.step(next(batches), 0)))
+    with tempfile.TemporaryDirectory() as name, quiet(), reproducible(0):
+        folder, model = RunFolder(Path(name)), build("linear", chosen.hyperparameters, vocabulary)
+        own = Callbacks.make(config, folder, ModelCheckpoint)
+        trainer = trainer_of(model, config, folder, [*own.ordered(), pairs], None, False)
+        trainer.limit_train_batches, trainer.limit_val_batches = len(loader()) - 1, 1  # full batches alone
+        trainer.fit(model, loader(), loader())
+    return [overhead(np.array(pairs.lightning_seconds), np.array(pairs.bare_seconds))]
+
+
+def overhead(under_lightning: np.ndarray, bare: np.ndarray) -> dict[str, Any]:
+    """The median overhead over pairs of steps, with a 95 % interval of that median by resampling the pairs."""
+    ratios = 100 * (under_lightning / bare - 1)
+    medians = np.median(np.random.default_rng(0).choice(ratios, (2_000, len(ratios))), axis=1)
+    low, high = np.quantile(medians, (0.025, 0.975))
+    return {
+        "what": f"Lightning over a bare loop, linear, {len(ratios)} pairs of steps",
+        "overhead_percent": round(float(np.median(ratios)), 2),
+        "overhead_interval": f"{low:.2f} to {high:.2f}",
+        "step_milliseconds": round(1000 * float(np.median(bare)), 1),
+    }
 
 
 def peak(model: str, memory: str, cells: int) -> dict:
@@ -273,10 +304,17 @@ def write(path: str | Path, cells: int) -> None:
     adata.write_h5ad(path, compression="gzip", compression_opts=1)
 
 
-def measure(*, large: bool = False) -> list[dict]:
-    """All rows; ``large`` adds the wider published networks and peak memory on 100,000 cells."""
-    rows = steps(("norman19", "srivatsan20") if large else ("norman19",), 20_000, 3 if large else 2)
-    rows += lightning(40_000, 4)
+def measure(*, large: bool = False, only: str = "") -> list[dict]:
+    """All rows; ``large`` adds other datasets' hyperparameters and peak memory on 100,000 cells.
+
+    Args:
+        large: whether to take half an hour instead of minutes.
+        only: measure only the steps of models whose name and variant have this in them, and nothing else.
+    """
+    rows = steps(("norman19", "srivatsan20", "mcfaline24") if large else ("norman19",), 20_000, only)
+    if only:
+        return rows
+    rows += lightning(60_000, 10)
     if not large:  # below some 50,000 cells a training takes less than the one before that imports and compiles
         return rows
     rows += [peak("linear", memory, CELLS) for memory in ("memory", "disk")]
@@ -287,6 +325,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--large", action="store_true")
+    parser.add_argument("--only", default="", help="a model's name, or a part of it and of its variant")
     parser.add_argument("--cells", type=int, default=CELLS)
     parser.add_argument("--write")
     parser.add_argument("--peak", nargs=3)
@@ -296,8 +335,8 @@ def main() -> None:
     elif arguments.peak:
         print("PEAK" + json.dumps(measure_peak(*arguments.peak, arguments.cells)))
     else:
-        rows = measure(large=arguments.large)
-        print(f"{GENES:,} genes, batches of {BATCH:,}\n")
+        rows = measure(large=arguments.large, only=arguments.only)
+        print(f"{GENES:,} genes\n")
         for row in rows:
             print(row)
         print(json.dumps(rows))

@@ -1,4 +1,4 @@
-"""Let these tests import the tiny curated data of the loading tests, and compute on one thread."""
+"""Let these tests import the loading tests' tiny data and the benchmarks' models, and compute on one thread."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "loading"))
+TESTS = Path(__file__).resolve().parents[1]
+sys.path += [str(TESTS / "loading"), str(TESTS / "benchmarks")]
 
 
 @pytest.fixture(scope="session", autouse=True)

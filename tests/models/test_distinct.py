@@ -34,6 +34,21 @@ def test_distinct_rows_are_all_rows_once(cells, parts, unseen, seed):
     assert len(distinct) == len(np.unique(rows.numpy(), axis=0))
 
 
+def test_no_rows():
+    distinct, place = distinct_inputs([(torch.zeros(0, dtype=torch.int64), torch.zeros(0, 3))])
+    assert distinct.shape == (0, 3)
+    assert place.tolist() == []
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_a_row_encodes_may_be_learnt(known):
+    table = torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    ids = torch.tensor([1, 0, 1])
+    distinct, place = distinct_inputs([(ids if known else ids - 1, table[ids])])
+    distinct[place].sum().backward()
+    assert torch.equal(table.grad, torch.tensor([[1.0, 1.0], [2.0, 2.0]]))
+
+
 CASES = [
     {},
     {"use_covariates": False},

@@ -135,3 +135,27 @@ def test_a_generative_prediction_does_not_see_the_control_cell():
     assert same.sum() > 1
     predicted = model.predict(batch)[same]
     torch.testing.assert_close(predicted, predicted[:1].expand_as(predicted))
+
+
+def test_cells_of_a_condition_share_their_effects():
+    """Without dropout; the masks are one sample a batch."""
+    model, _ = fresh("sams_vae", DATA, VALUES)
+    batch, seen = train_batch(), []
+    model.effect_encoder.body[0].register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
+    model.predict(batch)
+    cells, tokens = batch.perturbations.nonzero(as_tuple=True)
+    pairs = set(zip(batch.condition_ids[cells].tolist(), tokens.tolist(), strict=True))
+    assert seen == [len(pairs)]
+    assert len(pairs) < batch.perturbations.sum()
+
+
+def test_a_batch_of_controls_alone_trains():
+    model, _ = fresh("sams_vae", DATA, VALUES)
+    batch = train_batch(60)
+    control = batch.perturbations.sum(1) == 0
+    assert control.any()
+    parts = (batch.controls, batch.perturbations, batch.covariates, batch.condition_ids, batch.state_ids)
+    alone = Batch(*(part[control] for part in parts), expression=batch.controls[control])
+    loss = model.loss(alone)
+    loss.backward()
+    assert torch.isfinite(loss)

@@ -95,6 +95,7 @@ def test_the_callers_random_state_and_settings_stay(curated_path, tmp_path):
     fit(curated_path, SPLIT, TrainConfig("control_mean", accelerator="cpu"), tmp_path / "run")
     assert torch.equal(torch.random.get_rng_state(), before)
     assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.utils.deterministic.fill_uninitialized_memory
     assert "PL_GLOBAL_SEED" not in os.environ
 
 
