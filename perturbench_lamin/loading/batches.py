@@ -91,7 +91,7 @@ class ControlMatched:
         drawn = self.data.controls.draw(self.data.state[cells], rng)[part]
         cells = cells[part]
         both = dense_rows(self.data.X, np.concatenate([drawn, self.data.rows[cells]]), self.buffers)
-        controls, expression = both[: len(cells)], both[len(cells) :]
+        controls, expression = _rows(both, 0, len(cells)), _rows(both, len(cells), len(both))
         return _batch(self.data, cells, controls, expression, self.data.embedded(drawn))
 
 
@@ -198,6 +198,13 @@ class BatchLoader:
         part, weight = self.share.part(len(cells))
         batch = self.sampling.batch(cells, np.random.default_rng([self.seed, epoch, number + 1]), part)
         return batch if weight == 1 else replace(batch, weight=weight)
+
+
+def _rows(tensor: Tensor, start: int, stop: int) -> Tensor:
+    """Some rows of a contiguous matrix, in its memory; unlike a slice, it does not hold the whole once emptied."""
+    columns = tensor.shape[1]
+    shape, strides = (stop - start, columns), (columns, 1)
+    return tensor.new_empty(0).set_(tensor.untyped_storage(), tensor.storage_offset() + start * columns, shape, strides)
 
 
 def _batch(
