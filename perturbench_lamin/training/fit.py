@@ -16,10 +16,11 @@ from lightning import Callback, Trainer
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from perturbench_lamin.loading.curated import CuratedData, read_curated
+from perturbench_lamin.loading.curated import CuratedData
+from perturbench_lamin.loading.curated_file import CuratedFile
 from perturbench_lamin.loading.datamodule import PerturbationData
-from perturbench_lamin.loading.fingerprint import digest, fingerprint
-from perturbench_lamin.loading.placement import Placement, place
+from perturbench_lamin.loading.fingerprint import digest
+from perturbench_lamin.loading.placement import Placement
 from perturbench_lamin.models.registry import build, hyperparameters, model_class
 from perturbench_lamin.training.config import SAME_RESULT, TrainConfig
 from perturbench_lamin.training.device import processes, torch_device
@@ -51,7 +52,7 @@ class FitResult:
 
 
 def fit(
-    curated_path: str | Path,
+    curated_path: str | Path | CuratedFile,
     split: pd.Series,
     config: TrainConfig,
     out_dir: str | Path,
@@ -70,7 +71,8 @@ def fit(
     anew, after removing the earlier training's own files from the folder.
 
     Args:
-        curated_path: a curated h5ad file.
+        curated_path: a curated h5ad file; a :class:`~perturbench_lamin.loading.curated_file.CuratedFile` is read
+            once for several trainings.
         split: cell → "train", "val", "test" or "" (excluded).
         config: model, hyperparameters and training settings.
         out_dir: folder for ``best.ckpt``, ``last.ckpt``, ``history.csv``, ``training.json``, ``result.json``.
@@ -95,14 +97,15 @@ def fit(
     folder = RunFolder(Path(out_dir).absolute())
     shown = watched() if progress is None else progress
     with _alone(folder), exhaustion_explained("training", _advice(config)):
-        placement = place(
-            curated_path, config.memory, torch_device(config.accelerator), processes(config.accelerator, config.devices)
+        file = CuratedFile.of(curated_path)
+        placement = file.place(
+            config.memory, torch_device(config.accelerator), processes(config.accelerator, config.devices)
         )
         _say(placement.reason, shown)
         embedding = getattr(parsed, "embedding", "")
-        data = read_curated(curated_path, memory=placement.read_as, scratch=folder.path, embedding=embedding)
-        batches, seen = _batches(data, split, config, placement), fingerprint(data)
-        del data  # on a device it is not needed here
+        data, seen = file.whole(placement.read_as, scratch=folder.path, embedding=embedding)
+        batches = _batches(data, split, config, placement)
+        del data, file  # on a device it is not needed here
         training = _identity(seen, split, config, words)
         if finished := _open(folder, training, resume):
             return _finished(folder, finished)
