@@ -32,6 +32,7 @@ class LinearEmbeddingHyperparameters(ClosedFormHyperparameters):
             predicted to change as all perturbations do on average, b; otherwise they are an error.
     """
 
+    files: ClassVar[tuple[str, ...]] = ("gene_embedding", "perturbation_embedding")
     components: int = COMPONENTS
     ridge: float = RIDGE
     gene_embedding: str = ""
