@@ -127,6 +127,7 @@ def _batches(data: CuratedData, split: pd.Series, config: TrainConfig, placement
     if ahead is None:
         elsewhere = torch_device(config.accelerator).type != "cpu" and placement.where != "device"
         ahead = 2 if elsewhere or placement.where == "disk" else 0
+    tokens = sorted(set(data.info.conditions["token"].astype(str)))
     return PerturbationData(
         data,
         split,
@@ -136,6 +137,7 @@ def _batches(data: CuratedData, split: pd.Series, config: TrainConfig, placement
         val_sampling=kind.val_sampling,
         on_device=placement.where == "device",
         prefetch=ahead,
+        known_tokens=kind.known_tokens(hyperparameters(config.model, config.hyperparameters), tokens, data.genes),
     )
 
 
