@@ -28,6 +28,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "browse": ("browse", "Write a site of an instance, to be read without an account."),
     "preprocess": ("files", "Curate a file of raw counts: normalise, log, select genes."),
     "split": ("files", "Assign cells to train, val and test."),
+    "pretrain": ("pretrain", "Embed genes and perturbations of another dataset, for linear_embedding."),
     "train": ("train", "Train a model on a curated file and a split."),
     "tune": ("tune", "Search a model's hyperparameters, and test the winner."),
     "predict": ("predict", "Predict a split's conditions, or any others, with a checkpoint."),

@@ -65,7 +65,15 @@ def predict(
     split, words = _split(curated, split_file), _provenance(checkpoint, curated, split_file)
     if conditions is not None:
         predict_conditions(
-            checkpoint, curated, conditions, out, config=config, split=split, which=which, provenance=words
+            checkpoint,
+            curated,
+            conditions,
+            out,
+            config=config,
+            split=split,
+            which=which,
+            provenance=words,
+            other_data=other_data,
         )
     else:
         assert split is not None
@@ -81,7 +89,7 @@ def _split(curated: Path, split_file: Path | None) -> pd.Series | None:
 
 
 def _provenance(checkpoint: Path, curated: Path, split_file: Path | None) -> dict[str, str]:
-    """What the prediction says of its data; another version of them than the training's is told, not refused."""
+    """What the prediction says of its data; other files than the training's are told, whether or not refused."""
     from perturbench_lamin.files import sha256
     from perturbench_lamin.training.checkpoint import load_model
     from perturbench_lamin.training.file_provenance import differences

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ from lamindb.integrations import lightning as lamin_lightning
 from lightning import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from perturbench_lamin.lineage import keys
+from perturbench_lamin.lineage import artifacts, keys
 from perturbench_lamin.lineage.features import annotate
 from perturbench_lamin.lineage.project import label
+from perturbench_lamin.models.registry import model_class
 from perturbench_lamin.training.fit import FitResult
 
 
@@ -84,13 +86,30 @@ def register_best(
     return artifact
 
 
-def provenance(curated: ln.Artifact, split: ln.Artifact) -> dict[str, str]:
-    """What a checkpoint says of its data: keys, uids and content hashes."""
+def provenance(curated: ln.Artifact, split: ln.Artifact, **files: ln.Artifact) -> dict[str, str]:
+    """What a checkpoint says of its data, and of the files that hyperparameters name: keys, uids, content hashes."""
+    told = {"curated": curated, "split": split, **files}
     return {
-        "curated_key": curated.key,
-        "curated_uid": curated.uid,
-        "curated_hash": curated.hash,
-        "split_key": split.key,
-        "split_uid": split.uid,
-        "split_hash": split.hash,
+        f"{what}_{word}": getattr(artifact, word) for what, artifact in told.items() for word in ("key", "uid", "hash")
     }
+
+
+def named_files(model: str, hyperparameters: Mapping[str, Any]) -> dict[str, ln.Artifact]:
+    """The artifacts that hyperparameters name by key or uid, of those that are files.
+
+    An absolute path is left as it is: a file outside the lineage, of which the checkpoint keeps name and checksum.
+
+    Args:
+        model: a name in the registry.
+        hyperparameters: of the model.
+
+    Raises:
+        InputError: there is no such artifact.
+    """
+    named = {name: hyperparameters.get(name) for name in model_class(model).hyperparameters_type.files}
+    return {name: artifacts.get(value) for name, value in named.items() if value and not Path(value).is_absolute()}
+
+
+def with_paths(hyperparameters: Mapping[str, Any], files: Mapping[str, ln.Artifact]) -> dict[str, Any]:
+    """The hyperparameters with the local files of :func:`named_files`, recorded as inputs of the current run."""
+    return {**hyperparameters, **{name: str(artifacts.load(artifact.uid)) for name, artifact in files.items()}}

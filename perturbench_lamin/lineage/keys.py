@@ -101,6 +101,11 @@ def study_best(dataset: str, task: str, model: str) -> str:
     return f"{study(dataset, task, model)}/best.json"
 
 
+def pretrained(dataset: str, what: str) -> str:
+    """Embeddings of a dataset's ``genes`` or ``perturbations``, for a model that is fitted on another dataset."""
+    return f"embeddings/{dataset}/{what}.npz"
+
+
 def experiment(dataset: str, name: str) -> str:
     """The table of an experiment over several tasks or models."""
     return f"experiments/{dataset}/{name}.csv"

@@ -84,7 +84,7 @@ def asked_pairs(
     """Pairs to be predicted, each from the true control cells of its state.
 
     Args:
-        data: the curated file, its genes in the model's order.
+        data: the curated file; its expression is not looked at.
         labels: whether each cell may serve as a control (cells); None where all may.
         pairs: what is asked for.
         vocabulary: what the model knows.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pandas as pd
@@ -31,6 +32,7 @@ class PerturbationData(LightningDataModule):
         val_sampling: likewise, for validation.
         on_device: whether the expression goes to the device that trains, and batches are made there.
         prefetch: how many batches are made ahead, by as many threads.
+        known_tokens: perturbations that the model knows although training cells may lack them.
 
     Raises:
         InputError: split and file disagree, training or validation cells lack, or validation cells have tokens
@@ -48,12 +50,14 @@ class PerturbationData(LightningDataModule):
         val_sampling: str = "control_matched",
         on_device: bool = False,
         prefetch: int = 0,
+        known_tokens: Iterable[str] = (),
     ) -> None:
         super().__init__()
         labels = split_labels(split, data)
         self.vocabulary = replace(
             Vocabulary.from_cells(data.obs[labels == "train"], data.genes, data.info), embeddings=data.embedding_widths
         )
+        self.vocabulary = self.vocabulary.with_tokens(known_tokens)
         if not on_device and isinstance(data.X, sparse.csr_matrix | CompactRows) and worth_packing():
             data = replace(data, X=PackedRows.of(data.X))
         self.train = SplitData.build(data, labels, "train", self.vocabulary)

@@ -35,11 +35,12 @@ def table_fingerprint(data: CuratedData) -> dict[str, str]:
     return {
         "genes": digest(data.genes),
         "cells": digest([*data.obs.index.astype(str), *columns.to_numpy().ravel()]),
-        **_embedding_fingerprint(data),
+        **embedding_fingerprint(data),
     }
 
 
-def _embedding_fingerprint(data: CuratedData) -> dict[str, str]:
+def embedding_fingerprint(data: CuratedData) -> dict[str, str]:
+    """The part of :func:`fingerprint` about the cells' embedding; empty without one."""
     if data.embedding is None:
         return {}
     return {"embedding": f"{data.embedding_name} {hashlib.sha256(data.embedding.tobytes()).hexdigest()}"}

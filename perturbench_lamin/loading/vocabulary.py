@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ class Vocabulary:
 
     Attributes:
         genes: gene names, in the order of the curated file.
-        perturbations: tokens, sorted.
+        perturbations: tokens, sorted; see :meth:`with_tokens` for those that training lacks.
         covariates: for each covariate key its values, sorted.
         states: the covariate states, sorted; the id of a state is its place here.
         conditions: condition → tokens, sorted by condition (the control has none); ids likewise.
@@ -57,6 +57,10 @@ class Vocabulary:
             conditions=conditions,
             control=info.keys.control,
         )
+
+    def with_tokens(self, tokens: Iterable[str]) -> Vocabulary:
+        """The vocabulary with further perturbations: those that a model knows from elsewhere."""
+        return replace(self, perturbations=tuple(sorted({*self.perturbations, *tokens})))
 
     @property
     def n_covariates(self) -> int:

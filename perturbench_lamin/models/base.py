@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any, ClassVar
@@ -55,6 +55,19 @@ class PerturbationModel(LightningModule):
         self.provenance: Mapping[str, str] = {}
         self.fingerprint: Mapping[str, str] = {}
         self.save_hyperparameters({"model": self.name, **asdict(hyperparameters)})
+
+    @classmethod
+    def known_tokens(
+        cls, hyperparameters: Hyperparameters, tokens: Sequence[str], genes: Sequence[str]
+    ) -> tuple[str, ...]:
+        """Which of these tokens the model can predict although no training cell has them; none by default.
+
+        Args:
+            hyperparameters: of the subclass's ``hyperparameters_type``.
+            tokens: all tokens of the curated file.
+            genes: its genes.
+        """
+        return ()
 
     def predict(self, batch: Batch) -> Tensor:
         """The predicted cells.

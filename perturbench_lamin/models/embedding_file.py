@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +22,13 @@ class Embedding:
         names: genes or perturbations, each once.
         values: names × dimensions, float64.
         source: where they came from, for error messages.
+        about: what they were made of, in words that the file keeps.
     """
 
     names: tuple[str, ...]
     values: np.ndarray
     source: str = "embedding"
+    about: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shape = np.shape(self.values)
@@ -63,7 +66,8 @@ def read_embedding(path: str | Path) -> Embedding:
     """Read an embedding.
 
     Args:
-        path: ``.npz`` with the arrays ``names`` and ``values``, or ``.h5ad`` with rows named in obs and values in X.
+        path: ``.npz`` with the arrays ``names`` and ``values``, and ``about`` (JSON) where it says what they were made
+            of; or ``.h5ad`` with rows named in obs and values in X.
 
     Raises:
         InputError: there is no such file, or it holds something else.
@@ -72,27 +76,28 @@ def read_embedding(path: str | Path) -> Embedding:
     if not path.is_file():
         raise InputError("No such embedding", where=path, fix="Give the path of an npz or h5ad file.")
     try:
-        names, values = _read_h5ad(path) if path.suffix == ".h5ad" else _read_npz(path)
+        names, values, about = _read_h5ad(path) if path.suffix == ".h5ad" else _read_npz(path)
     except (OSError, EOFError, TypeError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"Not an embedding: {error}", where=path, fix="It needs names and values.") from error
-    return Embedding(tuple(str(name) for name in names), np.asarray(values, dtype=np.float64), str(path))
+    return Embedding(tuple(str(name) for name in names), np.asarray(values, dtype=np.float64), str(path), about)
 
 
 def write_embedding(path: str | Path, embedding: Embedding) -> Path:
-    """Write an embedding as ``.npz``."""
+    """Write an embedding as ``.npz``; the same one as the same bytes."""
+    about = np.array(json.dumps(dict(embedding.about), sort_keys=True))
     with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, names=np.array(embedding.names, dtype=np.str_), values=embedding.values)
+        np.savez(file, names=np.array(embedding.names, dtype=np.str_), values=embedding.values, about=about)
     return Path(path)
 
 
-def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
     with np.load(path, allow_pickle=False) as file:
-        return file["names"], file["values"]
+        return file["names"], file["values"], json.loads(str(file["about"])) if "about" in file else {}
 
 
-def _read_h5ad(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def _read_h5ad(path: Path) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
     import anndata as ad
 
     table = ad.read_h5ad(path)
     values = table.X.toarray() if hasattr(table.X, "toarray") else table.X
-    return table.obs_names.to_numpy(), np.asarray(values)
+    return table.obs_names.to_numpy(), np.asarray(values), {}

@@ -5,16 +5,36 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
 
 from perturbench_lamin.errors import InputError, nearest
+from perturbench_lamin.files import sha256
 
 H = TypeVar("H", bound="Hyperparameters")
 
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """What every model's hyperparameters derive from."""
+    """What every model's hyperparameters derive from.
+
+    Attributes:
+        files: those that are paths of files, empty for none: the files' content decides a training, too.
+    """
+
+    files: ClassVar[tuple[str, ...]] = ()
+
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of each file that is named.
+
+        Raises:
+            InputError: there is no such file.
+        """
+        named = {name: Path(getattr(self, name)) for name in self.files if getattr(self, name)}
+        for name, path in named.items():
+            if not path.is_file():
+                raise InputError(f"No such file for {name}", where=path, fix="Give the path of a file that is there.")
+        return {name: sha256(path) for name, path in named.items()}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -32,6 +33,7 @@ class LinearEmbeddingHyperparameters(ClosedFormHyperparameters):
             predicted to change as all perturbations do on average, b; otherwise they are an error.
     """
 
+    files: ClassVar[tuple[str, ...]] = ("gene_embedding", "perturbation_embedding")
     components: int = COMPONENTS
     ridge: float = RIDGE
     gene_embedding: str = ""
@@ -51,9 +53,9 @@ class LinearEmbedding(ClosedForm):
     the training singles, all covariate states together. G are the scores of genes in the PCA of the training means,
     P the rows of G, or of the file with G, at the perturbed genes; or either comes from a file made on another
     dataset, see :mod:`~.pretraining`. A token whose gene has no row adds nothing to b. A control is predicted
-    unchanged.
+    unchanged. A perturbation that no training cell has is predicted if it has a row in P.
 
-    The files are read once, at the fit: the checkpoint holds what prediction needs.
+    The files are read at the fit alone: the checkpoint holds what prediction needs.
     """
 
     name: ClassVar[str] = "linear_embedding"
@@ -67,6 +69,16 @@ class LinearEmbedding(ClosedForm):
         self._files: dict[str, Embedding] = {}
         self.register_buffer("base_change", torch.zeros(len(vocabulary.genes)))
         self.register_buffer("token_changes", torch.zeros(len(vocabulary.perturbations), len(vocabulary.genes)))
+
+    @classmethod
+    def known_tokens(
+        cls, hyperparameters: Hyperparameters, tokens: Sequence[str], genes: Sequence[str]
+    ) -> tuple[str, ...]:
+        """The tokens that have a row in P."""
+        assert isinstance(hyperparameters, LinearEmbeddingHyperparameters)
+        path = hyperparameters.perturbation_embedding or hyperparameters.gene_embedding
+        names = set(read_embedding(path).names if path else genes)
+        return tuple(token for token in tokens if token in names)
 
     def on_fit_start(self) -> None:
         """Read the embeddings, so that an error in them shows before the cells are summed."""

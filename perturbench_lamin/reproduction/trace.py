@@ -185,7 +185,8 @@ def _status_notes(run: ln.Run) -> list[str]:
 
 def _outside(params: Mapping[str, Any]) -> list[str]:
     """Files outside the lineage that parameters name: the record does not hold their content."""
-    texts = [value for value in params.values() if isinstance(value, str) and "/" in value and len(value) < 1000]
+    values = [each for value in params.values() for each in (value.values() if isinstance(value, dict) else (value,))]
+    texts = [value for value in values if isinstance(value, str) and "/" in value and len(value) < 1000]
     return [f"reads {text}, a file outside the lineage" for text in texts if Path(text).is_file()]
 
 

@@ -39,12 +39,12 @@ class CheckpointInfo:
     fingerprint: Mapping[str, str] = field(default_factory=dict)
 
     def require_data(self, fingerprint: Mapping[str, str], *, where: object) -> None:
-        """Check that data are those it was trained on, by what both fingerprints say of cells and expression.
+        """Check that data are those it was trained on, by what both fingerprints say of cells, expression, embedding.
 
         Raises:
             InputError: they are not.
         """
-        names = ("cells", "sample")
+        names = ("cells", "sample", "embedding")
         other = [n for n in names if n in fingerprint and self.fingerprint.get(n, fingerprint[n]) != fingerprint[n]]
         if other:
             trained = ", ".join(f"{name} {value}" for name, value in sorted(self.provenance.items()))
@@ -52,7 +52,7 @@ class CheckpointInfo:
                 f"The checkpoint was trained on other data or another version of them: {' and '.join(other)} differ",
                 where=where,
                 fix=f"Use the curated file it was trained on{f' ({trained})' if trained else ''}; "
-                "to predict from other cells on purpose, say other_data=True.",
+                "to predict from other cells on purpose, say other_data=True (--other-data).",
             )
 
     def require_genes(self, genes: tuple[str, ...], *, where: object) -> None:

@@ -10,14 +10,10 @@ from perturbench_lamin.files import sha256
 WORDS = {"curated": "curated file", "split": "split"}
 
 
-def file_provenance(curated: Path, split: Path) -> dict[str, str]:
+def file_provenance(curated: Path, split: Path | None = None) -> dict[str, str]:
     """Names and SHA-256 checksums of a curated file and a split, without their folders: they may be moved."""
-    return {
-        "curated_file": curated.name,
-        "curated_sha256": sha256(curated),
-        "split_file": split.name,
-        "split_sha256": sha256(split),
-    }
+    told = {"curated_file": curated.name, "curated_sha256": sha256(curated)}
+    return told if split is None else told | {"split_file": split.name, "split_sha256": sha256(split)}
 
 
 def differences(trained_on: Mapping[str, str], given: Mapping[str, str]) -> list[str]:

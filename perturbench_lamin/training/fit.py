@@ -16,15 +16,17 @@ from lightning import Callback, Trainer
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from perturbench_lamin.loading.curated import CuratedData, read_curated
+from perturbench_lamin.loading.curated import CuratedData
+from perturbench_lamin.loading.curated_file import CuratedFile
 from perturbench_lamin.loading.datamodule import PerturbationData
-from perturbench_lamin.loading.fingerprint import digest, fingerprint
-from perturbench_lamin.loading.placement import Placement, place
+from perturbench_lamin.loading.fingerprint import digest
+from perturbench_lamin.loading.placement import Placement
+from perturbench_lamin.models.hyperparameters import Hyperparameters
 from perturbench_lamin.models.registry import build, hyperparameters, model_class
 from perturbench_lamin.training.config import SAME_RESULT, TrainConfig
 from perturbench_lamin.training.device import processes, torch_device
 from perturbench_lamin.training.exhaustion import exhaustion_explained
-from perturbench_lamin.training.run_folder import RunFolder
+from perturbench_lamin.training.run_folder import FILES, RunFolder
 from perturbench_lamin.training.surroundings import quiet, reproducible, return_free_memory, watched
 from perturbench_lamin.training.trainer import Callbacks, CheckpointFactory, trainer_of
 
@@ -51,7 +53,7 @@ class FitResult:
 
 
 def fit(
-    curated_path: str | Path,
+    curated_path: str | Path | CuratedFile,
     split: pd.Series,
     config: TrainConfig,
     out_dir: str | Path,
@@ -70,14 +72,15 @@ def fit(
     anew, after removing the earlier training's own files from the folder.
 
     Args:
-        curated_path: a curated h5ad file.
+        curated_path: a curated h5ad file; a :class:`~perturbench_lamin.loading.curated_file.CuratedFile` is read
+            once for several trainings.
         split: cell → "train", "val", "test" or "" (excluded).
         config: model, hyperparameters and training settings.
         out_dir: folder for ``best.ckpt``, ``last.ckpt``, ``history.csv``, ``training.json``, ``result.json``.
         callbacks: further Lightning callbacks.
         logger: a Lightning logger or several; none by default.
         provenance: what the data are, such as the uids and hashes of curated file and split; kept in the
-            checkpoint.
+            checkpoint, with name and SHA-256 of each file that a hyperparameter names.
         checkpoint_callback: makes the callback that keeps the best checkpoint. It is called with ``dirpath``,
             ``monitor``, ``mode``, ``save_top_k`` and ``enable_version_counter``; where its ``filename`` is
             None it becomes ``best``.
@@ -86,30 +89,33 @@ def fit(
 
     Raises:
         InputError: file, split and configuration do not fit each other, another process trains in ``out_dir``,
-            or there is another training than the one to resume.
+            there is another training than the one to resume, or a file that a hyperparameter names has changed
+            since the training in ``out_dir`` began.
         DivergenceError: a loss is NaN or infinite; checkpoints of earlier epochs stay.
         ExhaustedError: memory ran out.
     """
     parsed = hyperparameters(config.model, config.hyperparameters)  # a misspelling shows before the data are read
     words = {str(name): str(value) for name, value in (provenance or {}).items()}
+    files = parsed.digests()
     folder = RunFolder(Path(out_dir).absolute())
     shown = watched() if progress is None else progress
     with _alone(folder), exhaustion_explained("training", _advice(config)):
-        placement = place(
-            curated_path, config.memory, torch_device(config.accelerator), processes(config.accelerator, config.devices)
+        file = CuratedFile.of(curated_path)
+        placement = file.place(
+            config.memory, torch_device(config.accelerator), processes(config.accelerator, config.devices)
         )
         _say(placement.reason, shown)
         embedding = getattr(parsed, "embedding", "")
-        data = read_curated(curated_path, memory=placement.read_as, scratch=folder.path, embedding=embedding)
-        batches, seen = _batches(data, split, config, placement), fingerprint(data)
-        del data  # on a device it is not needed here
-        training = _identity(seen, split, config, words)
+        data, seen = file.whole(placement.read_as, scratch=folder.path, embedding=embedding)
+        batches = _batches(data, split, config, placement)
+        del data, file  # on a device it is not needed here
+        training = _identity(seen, split, config, words, files)
         if finished := _open(folder, training, resume):
             return _finished(folder, finished)
         return_free_memory()
         with reproducible(config.seed), quiet():
             model = build(config.model, config.hyperparameters, batches.vocabulary)
-            model.provenance, model.fingerprint = words, seen
+            model.provenance, model.fingerprint = {**words, **_told(parsed, files)}, seen
             own = Callbacks.make(config, folder, checkpoint_callback)
             trainer = trainer_of(model, config, folder, [*callbacks, *own.ordered()], logger, shown)
             trainer.fit(model, batches, ckpt_path=_start(folder, training, resume), weights_only=True)
@@ -122,6 +128,7 @@ def _batches(data: CuratedData, split: pd.Series, config: TrainConfig, placement
     if ahead is None:
         elsewhere = torch_device(config.accelerator).type != "cpu" and placement.where != "device"
         ahead = 2 if elsewhere or placement.where == "disk" else 0
+    tokens = sorted(set(data.info.conditions["token"].astype(str)))
     return PerturbationData(
         data,
         split,
@@ -131,6 +138,7 @@ def _batches(data: CuratedData, split: pd.Series, config: TrainConfig, placement
         val_sampling=kind.val_sampling,
         on_device=placement.where == "device",
         prefetch=ahead,
+        known_tokens=kind.known_tokens(hyperparameters(config.model, config.hyperparameters), tokens, data.genes),
     )
 
 
@@ -168,7 +176,11 @@ def _finished(folder: RunFolder, said: Mapping[str, str]) -> FitResult:
 
 
 def _identity(
-    seen: Mapping[str, str], split: pd.Series, config: TrainConfig, provenance: Mapping[str, str]
+    seen: Mapping[str, str],
+    split: pd.Series,
+    config: TrainConfig,
+    provenance: Mapping[str, str],
+    files: Mapping[str, str],
 ) -> dict[str, Any]:
     """Plain values that differ when the training would: for the decision to resume."""
     labels = split.fillna("").astype(str)
@@ -178,7 +190,14 @@ def _identity(
         "provenance": dict(provenance),
         "split": digest([*labels.index.astype(str), *labels]),
         "curated": dict(seen),
+        **({FILES: dict(files)} if files else {}),
     }
+
+
+def _told(parsed: Hyperparameters, files: Mapping[str, str]) -> dict[str, str]:
+    """What a checkpoint says of the files that hyperparameters name: they may be moved, or change."""
+    names = {f"{name}_file": Path(getattr(parsed, name)).name for name in files}
+    return names | {f"{name}_sha256": digest for name, digest in files.items()}
 
 
 def _advice(config: TrainConfig) -> str:

@@ -5,15 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from perturbench_lamin.errors import InputError
 from perturbench_lamin.evaluation.evaluate import evaluate, needs_of
 from perturbench_lamin.evaluation.profiles import PAPER, Profile, get_profile
 from perturbench_lamin.evaluation.registry import get_metric
-from perturbench_lamin.loading.curated import read_curated
+from perturbench_lamin.loading.curated import split_labels
+from perturbench_lamin.loading.curated_file import CuratedFile
 from perturbench_lamin.loading.observed import observed
-from perturbench_lamin.training.predict import PredictConfig, predict
+from perturbench_lamin.training.checkpoint import load_model
+from perturbench_lamin.training.predict import (
+    PredictConfig,
+    cells_for,
+    predict_groups,
+    prediction_uns,
+    rows_for,
+    split_counterfactuals,
+)
 
 FIT, RANK = "rmse_average", "rmse_average_rank"
 RANK_WEIGHT = 0.1
@@ -36,13 +46,19 @@ class Score:
 
 
 def score_validation(
-    checkpoint: Path, curated_path: Path, split: pd.Series, *, rank_weight: float = RANK_WEIGHT, accelerator: str
+    checkpoint: Path,
+    curated_path: Path | CuratedFile,
+    split: pd.Series,
+    *,
+    rank_weight: float = RANK_WEIGHT,
+    accelerator: str,
 ) -> Score:
     """The objective of a trained model.
 
     Args:
         checkpoint: of the training.
-        curated_path: the curated file it was trained on.
+        curated_path: the curated file it was trained on; what a
+            :class:`~perturbench_lamin.loading.curated_file.CuratedFile` holds is not read again.
         split: cell → part.
         rank_weight: the weight of the rank.
         accelerator: ``auto``, ``cpu`` or ``cuda``.
@@ -55,7 +71,7 @@ def score_validation(
     if rank_weight and rank != rank:
         raise InputError(
             "The rank is undefined: no covariate state has two conditions in validation",
-            where=curated_path,
+            where=CuratedFile.of(curated_path).path,
             fix="Use another split, or a weight of 0 for the rank.",
         )
     return Score(fit + rank_weight * rank if rank_weight else fit, fit, rank)
@@ -63,7 +79,7 @@ def score_validation(
 
 def metrics_of(
     checkpoint: Path,
-    curated_path: Path,
+    curated_path: Path | CuratedFile,
     split: pd.Series,
     which: str,
     profile: str | Profile,
@@ -72,15 +88,19 @@ def metrics_of(
 ) -> pd.DataFrame:
     """The long table of metrics of a trained model on one part of its split.
 
-    The mean of the predicted cells stands for them where no metric of the profile asks for more.
+    Only the cells of that part are read, and the training cells where a metric refers to their mean. The mean of
+    the predicted cells stands for them where no metric of the profile asks for more.
     """
-    chosen, data = get_profile(profile), read_curated(curated_path)
+    chosen, file = get_profile(profile), CuratedFile.of(curated_path)
     metrics = [get_metric(name) for name in chosen.metrics]
-    kind = "cells" if needs_of(metrics) else "mean"
-    prediction = predict(
-        checkpoint, curated_path, split, which, config=PredictConfig(kind=kind, accelerator=accelerator)
-    )
+    config = PredictConfig(kind="cells" if needs_of(metrics) else "mean", accelerator=accelerator)
     refers = any(metric.reference == "perturbation mean" for metric in metrics)
+    trained, info = load_model(checkpoint)
+    cells = cells_for(file, info)
+    parts = [which, "train"] if refers else [which]
+    data = rows_for(file, cells, np.flatnonzero(np.isin(split_labels(split, cells), parts)), info)
+    asked = split_counterfactuals(data, split, which, info, config)
+    prediction = predict_groups(trained, asked, data, None, config, prediction_uns(info, data.info, which, config, {}))
     training = observed(data, split, "train") if refers else None  # a copy of most of the file
     truth = observed(data, split, which)
     return evaluate(truth, {model: prediction}, data.info.keys, chosen, training=training).table

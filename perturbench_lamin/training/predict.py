@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import anndata as ad
 import numpy as np
@@ -17,10 +17,9 @@ from perturbench_lamin.contracts import SPLIT_NAMES, CuratedInfo
 from perturbench_lamin.errors import InputError, nearest
 from perturbench_lamin.files import atomic_path
 from perturbench_lamin.loading.counterfactuals import Counterfactuals, Group
-from perturbench_lamin.loading.curated import CuratedData, read_curated, split_labels
+from perturbench_lamin.loading.curated import CuratedData, split_labels
+from perturbench_lamin.loading.curated_file import CuratedFile
 from perturbench_lamin.loading.dataset import SplitData
-from perturbench_lamin.loading.fingerprint import sample_fingerprint, sample_rows, table_fingerprint
-from perturbench_lamin.loading.some_rows import read_some
 from perturbench_lamin.models.base import PerturbationModel
 from perturbench_lamin.training.checkpoint import CheckpointInfo, load_model
 from perturbench_lamin.training.device import torch_device
@@ -28,6 +27,7 @@ from perturbench_lamin.training.exhaustion import exhaustion_explained
 from perturbench_lamin.training.prediction_file import write_prediction
 
 KINDS = ("cells", "mean")
+C = TypeVar("C", bound=Counterfactuals)
 
 
 @dataclass(frozen=True)
@@ -102,19 +102,80 @@ def predict(
     if which not in SPLIT_NAMES:
         raise InputError(f"Unknown split {which!r}", where="which", fix=nearest(which, SPLIT_NAMES))
     model, info = load_model(checkpoint)
-    data = read_curated(curated_path, memory="none", embedding=info.hyperparameters.get("embedding", ""))
-    info.require_genes(data.genes, where=data.source)
-    cells = SplitData.build(data, split_labels(split, data), which, info.vocabulary)
-    asked = Counterfactuals(cells, config.max_control_cells, config.seed, config.batch_size, config.include_control)
-    controls = np.unique(np.concatenate([group.rows for group in asked.groups()]))
-    X, sample = read_some(curated_path, controls, sample_rows(len(data.obs)))
-    if not other_data:
-        info.require_data(table_fingerprint(data) | {"sample": sample_fingerprint(sample)}, where=data.source)
-    data = in_order_of(replace(data, X=X), info.vocabulary.genes)
-    asked = replace(asked, data=replace(cells, X=data.X))
+    file = CuratedFile(curated_path)
+    cells = cells_for(file, info)
+    asked = split_counterfactuals(cells, split, which, info, config)
+    asked, data = with_controls(asked, cells, file, info, other_data=other_data)
     return predict_groups(
         model, asked, data, out, config, prediction_uns(info, data.info, which, config, provenance or {})
     )
+
+
+def cells_for(file: CuratedFile, info: CheckpointInfo) -> CuratedData:
+    """The tables of a file's cells, and the embedding that the model reads.
+
+    Raises:
+        InputError: the genes differ, or there is no such embedding.
+    """
+    data = file.cells(info.hyperparameters.get("embedding", ""))
+    info.require_genes(data.genes, where=data.source)
+    return data
+
+
+def rows_for(
+    file: CuratedFile, cells: CuratedData, rows: np.ndarray, info: CheckpointInfo, *, other_data: bool = False
+) -> CuratedData:
+    """The expression of some cells, the genes in the model's order, after a check of which data they are.
+
+    Args:
+        file: the file.
+        cells: of :func:`cells_for`.
+        rows: which cells, ascending, each once; others may be empty.
+        info: of the checkpoint.
+        other_data: whether other data than the model was trained on are meant.
+
+    Raises:
+        InputError: the file is another version than the model was trained on.
+    """
+    data, seen = file.rows(cells, rows)
+    if not other_data:
+        info.require_data(seen, where=data.source)
+    return in_order_of(data, info.vocabulary.genes)
+
+
+def with_controls(
+    asked: C, cells: CuratedData, file: CuratedFile, info: CheckpointInfo, *, other_data: bool
+) -> tuple[C, CuratedData]:
+    """Read the controls that stand for the groups, and no other cell.
+
+    Args:
+        asked: the groups, of the file's cells without expression.
+        cells: of :func:`cells_for`.
+        file: the file.
+        info: of the checkpoint.
+        other_data: whether other data than the model was trained on are meant.
+
+    Returns:
+        The same groups with expression, and the data, the genes in the model's order.
+
+    Raises:
+        InputError: as :func:`rows_for`.
+    """
+    controls = np.unique(np.concatenate([group.rows for group in asked.groups()]))
+    data = rows_for(file, cells, controls, info, other_data=other_data)
+    return replace(asked, data=replace(asked.data, X=data.X)), data
+
+
+def split_counterfactuals(
+    data: CuratedData, split: pd.Series, which: str, info: CheckpointInfo, config: PredictConfig
+) -> Counterfactuals:
+    """Every (covariate state, condition) of a split.
+
+    Raises:
+        InputError: the split has conditions or covariate values that training lacked, or a state has no controls.
+    """
+    cells = SplitData.build(data, split_labels(split, data), which, info.vocabulary)
+    return Counterfactuals(cells, config.max_control_cells, config.seed, config.batch_size, config.include_control)
 
 
 def predict_groups(

@@ -18,6 +18,8 @@ from perturbench_lamin.training.checkpoint_io import PlainCheckpointIO
 
 BEST, LAST, TRAINING, RESULT, HISTORY = "best.ckpt", "last.ckpt", "training.json", "result.json", "history.csv"
 LOCK = ".lock"
+FILES = "files"
+"""In what a training says of itself: the SHA-256 of each file that a hyperparameter names."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ class RunFolder:
                 what fits.
 
         Raises:
-            InputError: the folder must hold this training and does not; the message says what differs.
+            InputError: the folder must hold this training and does not; the message says what differs. Or
+                it holds the same training but for the content of a file that a hyperparameter names.
         """
         for name in (LAST, BEST):  # what a kill left of a write: as large as a checkpoint
             for part in self.path.glob(f".{name}.*.part*"):
@@ -63,6 +66,8 @@ class RunFolder:
             self._require(training)
         if self.holds(training) and resume is not False:
             return
+        if resume is None:
+            self._require_files(training)
         for name in (TRAINING, RESULT, LAST, BEST, HISTORY):
             (self.path / name).unlink(missing_ok=True)
         write_text(self.path / TRAINING, _text(training))
@@ -76,14 +81,30 @@ class RunFolder:
         mark = self.path / TRAINING
         if not mark.exists():
             raise InputError("There is no training to resume", where=self.path, fix="Train without resume.")
-        held = json.loads(mark.read_text(encoding="utf-8"))
-        other = sorted(_differences(held, json.loads(_text(training))))
+        other = self._other(training)
         if other:
             raise InputError(
                 f"The training in the folder is another one: {some(other)} differ",
                 where=mark,
                 fix="Resume with what it was started with, or use another folder.",
             )
+
+    def _require_files(self, training: Mapping[str, Any]) -> None:
+        """A file that was written to under the same name is seldom meant: say so before anything is removed."""
+        other = self._other(training)
+        if other and all(name.partition(".")[0] == FILES for name in other):
+            raise InputError(
+                f"Since the training in the folder began, the content of a file has changed: {some(other)}",
+                where=self.path / TRAINING,
+                fix="Put back the file of the SHA-256 that stands there, use another folder, or remove this one.",
+            )
+
+    def _other(self, training: Mapping[str, Any]) -> list[str]:
+        """In what the folder's training is another one; nothing where there is none."""
+        mark = self.path / TRAINING
+        if not mark.exists():
+            return []
+        return sorted(_differences(json.loads(mark.read_text(encoding="utf-8")), json.loads(_text(training))))
 
     def resumable(self) -> Path | None:
         """The checkpoint to resume from.

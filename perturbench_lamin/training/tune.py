@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 from tqdm import tqdm
 
 from perturbench_lamin.errors import InputError, PerturbenchError
+from perturbench_lamin.loading.curated_file import CuratedFile
 from perturbench_lamin.training import study as studies
 from perturbench_lamin.training.callbacks import DivergenceError
 from perturbench_lamin.training.fit import fit
@@ -59,10 +60,10 @@ def search(task: Search, *, jobs: int = 1, elsewhere: bool = False, progress: bo
 
 
 def _work(study: optuna.Study, task: Search, bar: tqdm | None = None) -> None:
-    config = task.config
+    config, file = task.config, CuratedFile(task.curated_path)  # its expression is read once for all trials
     while (trial := studies.next_trial(study, config.space, config.trials, config.seed, task.lock)) is not None:
         try:
-            _try(study, trial, task)
+            _try(study, trial, task, file)
         except BaseException:
             studies.abandon(study, trial)
             raise
@@ -71,15 +72,15 @@ def _work(study: optuna.Study, task: Search, bar: tqdm | None = None) -> None:
             _show(bar, study)
 
 
-def _try(study: optuna.Study, trial: optuna.Trial, task: Search) -> None:
+def _try(study: optuna.Study, trial: optuna.Trial, task: Search, file: CuratedFile) -> None:
     """Train and score one trial, and tell the study how it ended."""
     config = task.config.of(trial.params)
     folder = task.folder / "trials" / trial.user_attrs[studies.FOLDER]
     try:
-        result = fit(task.curated_path, task.split, config, folder, callbacks=[PruneTrial(trial)], progress=False)
+        result = fit(file, task.split, config, folder, callbacks=[PruneTrial(trial)], progress=False)
         score = score_validation(
             result.best_checkpoint,
-            task.curated_path,
+            file,
             task.split,
             rank_weight=task.config.rank_weight,
             accelerator=config.accelerator,

@@ -15,6 +15,7 @@ import pandas as pd
 from perturbench_lamin import __version__
 from perturbench_lamin.errors import InputError
 from perturbench_lamin.files import sha256
+from perturbench_lamin.models.registry import hyperparameters, model_class
 from perturbench_lamin.training import study as studies
 from perturbench_lamin.training.config import TrainConfig
 from perturbench_lamin.training.objective import RANK_WEIGHT
@@ -107,4 +108,14 @@ class Search:
             "seed": config.seed,
             "curated file": sha256(self.curated_path),
             "split": f"{int(labels.sum()):x}",
+            **self._files(),
         }
+
+    def _files(self) -> dict[str, Any]:
+        """The content of files that hyperparameters of the trials name, searched ones included."""
+        model, given = self.config.base.model, self.config.base.hyperparameters
+        kind = model_class(model).hyperparameters_type
+        choices = {name: getattr(self.config.space.get(name), "choices", ()) for name in kind.files}
+        trials = [given, *({**given, name: value} for name, values in choices.items() for value in values)]
+        found = sorted({pair for one in trials for pair in hyperparameters(model, one).digests().items()})
+        return {"files": [list(pair) for pair in found]} if found else {}

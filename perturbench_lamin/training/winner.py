@@ -12,6 +12,7 @@ from tqdm import tqdm
 from perturbench_lamin.errors import InputError
 from perturbench_lamin.evaluation.leaderboard import leaderboard
 from perturbench_lamin.evaluation.result import write_table
+from perturbench_lamin.loading.curated_file import CuratedFile
 from perturbench_lamin.loading.header import read_header
 from perturbench_lamin.training.config import TrainConfig
 from perturbench_lamin.training.fit import fit
@@ -53,12 +54,11 @@ def train_winner(
     if not seeds or len(set(seeds)) < len(seeds):
         raise InputError(f"Seeds {list(seeds)}", where="winner", fix="Give at least one, each once.")
     dataset, tables = read_header(curated_path).info.dataset, []
+    file = CuratedFile(curated_path)  # its expression is read once for all seeds
     for seed in tqdm(seeds, desc="Winner", unit="seed", disable=not progress):
         one = replace(config, seed=seed)
-        result = fit(curated_path, split, one, folder / FOLDER / f"seed{seed}", progress=False)
-        table = metrics_of(
-            result.best_checkpoint, curated_path, split, "test", profile, one.accelerator, model=config.model
-        )
+        result = fit(file, split, one, folder / FOLDER / f"seed{seed}", progress=False)
+        table = metrics_of(result.best_checkpoint, file, split, "test", profile, one.accelerator, model=config.model)
         tables.append(table.assign(dataset=dataset, split="test", profile=profile, seed=seed))
     metrics = pd.concat(tables, ignore_index=True)
     board = leaderboard(metrics)

@@ -14,7 +14,9 @@ import torch
 from click.testing import CliRunner
 
 from perturbench_lamin.cli.main import cli
+from perturbench_lamin.models.embedding_file import read_embedding
 from perturbench_lamin.splitting.io import write_split
+from perturbench_lamin.training.checkpoint import load_model
 from perturbench_lamin.training.config import SAME_RESULT
 from perturbench_lamin.training.config_file import read_config
 from perturbench_lamin.training.search_space import read_space
@@ -47,6 +49,7 @@ def place(tmp_path, monkeypatch):
     """A folder with the files that the page names."""
     data = Tiny(noise=0.2).data()
     write(data, tmp_path / "curated.h5ad")
+    write(Tiny(noise=0.2, seed=1).data(), tmp_path / "other.h5ad")
     write_split(random_split(data), tmp_path / "split.csv")
     (pairs,), (space,), (config,) = blocks("csv"), blocks("json"), blocks("yaml")
     (tmp_path / "pairs.csv").write_text(pairs)
@@ -61,7 +64,9 @@ def place(tmp_path, monkeypatch):
 
 def test_the_commands_on_files_make_what_the_page_says(place):
     words = [words for words in commands() if words[0] not in CHAINS]
-    assert [line[0] for line in words] == ["train"] * 3 + ["predict"] * 2 + ["tune"] * 2 + ["train"]
+    assert [line[0] for line in words] == (
+        ["train"] * 3 + ["predict"] * 2 + ["tune"] * 2 + ["train"] + ["pretrain", "train"]
+    )
     for line in words:
         result = CliRunner().invoke(cli, line, catch_exceptions=False)
         assert result.exit_code == 0, result.output
@@ -71,6 +76,10 @@ def test_the_commands_on_files_make_what_the_page_says(place):
         assert (place / "study" / name).exists()
     assert len(list((place / "study").glob("trials/*/best.ckpt"))) == 1
     assert set(pd.read_csv(place / "study-2/winner.csv")["n_seeds"]) == {2}
+    assert {path.name for path in (place / "other").iterdir()} == {"genes.npz", "perturbations.npz"}
+    assert read_embedding(place / "other/perturbations.npz").about["curated_file"] == "other.h5ad"
+    provenance = load_model(place / "runs/pretrained/best.ckpt")[1].provenance
+    assert provenance["perturbation_embedding_file"] == "perturbations.npz"
     best = json.loads((place / "study-2/best.json").read_text())
     trained = json.loads((place / "runs/best/training.json").read_text())["config"]
     assert trained == {name: value for name, value in ({**best, "seed": 5}).items() if name not in SAME_RESULT}

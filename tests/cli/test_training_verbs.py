@@ -176,6 +176,11 @@ def test_another_version_of_the_data_is_told(files, tmp_path):
     refuse("trained on other data", *words)
     said = call(*words, "--other-data")
     assert "The model was trained on another curated file: tiny.h5ad" in said
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("condition,cell_type,treatment\nG2+G3,K562,none\n")
+    words = (*words[:4], "--conditions", pairs, *words[6:])
+    refuse("trained on other data", *words)
+    assert "another curated file" in call(*words, "--other-data")
 
 
 def test_tune_ends_with_the_winner_on_test(files, tmp_path):

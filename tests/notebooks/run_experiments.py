@@ -17,6 +17,7 @@ from perturbench_lamin.chain.benchmark import BenchmarkConfig
 from perturbench_lamin.chain.experiments import EXPERIMENTS, experiment_steps
 from perturbench_lamin.chain.lock import only_one
 from perturbench_lamin.chain.run import Chain, run_chain
+from perturbench_lamin.chain.step import Step
 from perturbench_lamin.chain.tuning import TuningConfig, tuning_steps
 from perturbench_lamin.conditions import ObsKeys
 from perturbench_lamin.curation.preprocess import preprocess_file
@@ -92,7 +93,29 @@ def steps(folder: Path) -> list:
     figures = [
         experiment_steps(EXPERIMENTS[name], named, both, folder)[-1] for name in ("scaling", "imbalance", "collapse")
     ]
-    return [registered(step) for step in (*search[2:-1], *figures)]
+    return [*pretraining(), *(registered(step) for step in (*search[2:-1], *figures))]
+
+
+def pretraining() -> list[Step]:
+    """Embeddings, and a model that takes them by their key."""
+    data, perturbations = keys.curated("norman19"), keys.pretrained("norman19", "perturbations")
+    about = {"dataset": "norman19", "task": "transfer", "model": "linear_embedding", "seed": 1}
+    inputs = {"curated": data, "split": keys.split("norman19", "transfer")}
+    return [
+        Step(
+            name="pretrain",
+            notebook="training/pretrain.ipynb",
+            params={"dataset": "norman19", "components": 3, "curated": data, "split": inputs["split"]},
+            outputs=(keys.pretrained("norman19", "genes"), perturbations),
+        ),
+        Step(
+            name="train pretrained",
+            notebook="training/train.ipynb",
+            params={**about, **inputs, "hyperparameters": {"perturbation_embedding": perturbations}},
+            settings={"accelerator": "cpu"},
+            outputs=(keys.best_checkpoint("norman19", "transfer", "linear_embedding", 1),),
+        ),
+    ]
 
 
 def registered(step):
@@ -125,6 +148,11 @@ def main(folder: Path, notebooks: Path) -> None:
             for artifact in ln.Artifact.filter(is_latest=True).exclude(key=None)
         },
         "inputs": {run.transform.key: sorted(run.input_artifacts.values_list("key", flat=True)) for run in runs},
+        "trainings": {
+            run.params["model"]: sorted(run.input_artifacts.values_list("key", flat=True))
+            for run in runs
+            if run.transform.key == "training/train.ipynb"
+        },
         "pictures": {
             run.transform.key: run.report.path.read_text().count('src="data:image/png;base64') for run in runs
         },

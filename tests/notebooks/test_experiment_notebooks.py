@@ -11,6 +11,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from perturbench_lamin.files import sha256
+from perturbench_lamin.models.embedding_file import read_embedding
+from perturbench_lamin.training.checkpoint import load_model
+
 pytestmark = pytest.mark.chain
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,17 +52,36 @@ def test_a_study_is_one_artifact_with_its_trials_beside_it(told):
 
 
 def test_the_winner_is_trained_with_what_the_study_found_under_a_name_of_its_own(told):
-    assert told["inputs"]["training/train.ipynb"] == [
+    assert told["trainings"]["linear"] == [
         "curated/norman19.h5ad",
         "splits/norman19/transfer.csv",
         "studies/norman19/transfer/linear/best.json",
     ]
-    (key,) = [key for key in told["artifacts"] if key.startswith("models/")]
-    assert key.startswith("models/norman19/transfer/linear-tuned/seed7/")
+    (key,) = [key for key in told["artifacts"] if key.startswith("models/norman19/transfer/linear-tuned/seed7/")]
     features = told["artifacts"][key]["features"]
     assert (features["model"], features["preset"], features["seed"]) == ("linear-tuned", "tuned", 7)
     metrics = table(told, "metrics/norman19/transfer/linear-tuned/seed7.csv")
     assert set(metrics["model"]) == {"linear-tuned"}
+
+
+def test_an_embedding_that_a_hyperparameter_names_is_an_input_of_the_training(told):
+    made = [f"embeddings/norman19/{what}.npz" for what in ("genes", "perturbations")]
+    assert told["inputs"]["training/pretrain.ipynb"] == ["curated/norman19.h5ad", "splits/norman19/transfer.csv"]
+    assert told["trainings"]["linear_embedding"] == [
+        "curated/norman19.h5ad",
+        made[1],
+        "splits/norman19/transfer.csv",
+    ]
+    assert told["artifacts"][made[0]]["features"]["dataset"] == "norman19"
+    (key,) = [key for key in told["artifacts"] if key.startswith("models/norman19/transfer/linear_embedding/seed1/")]
+    provenance = load_model(told["artifacts"][key]["path"])[1].provenance
+    path = told["artifacts"][made[1]]["path"]
+    assert provenance["perturbation_embedding_key"] == made[1]
+    assert provenance["perturbation_embedding_sha256"] == sha256(path)
+    about = read_embedding(path).about
+    assert about["curated_hash"] == provenance["curated_hash"]
+    assert about["split_uid"] == provenance["split_uid"]
+    assert told["pictures"]["training/pretrain.ipynb"] == 1
 
 
 def test_the_trend_of_a_family_stands_at_what_its_tasks_train_on(told):

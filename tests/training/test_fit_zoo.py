@@ -126,7 +126,10 @@ def test_a_model_that_reads_an_embedding(name, curated_path, tmp_path):
     adata = ad.read_h5ad(curated_path)
     adata.obsm["X_scgpt"] = adata.obsm["X_scgpt"] + 5
     adata.write_h5ad(tmp_path / "moved.h5ad")
-    other = predict(result.best_checkpoint, tmp_path / "moved.h5ad", SPLIT, config=PredictConfig(accelerator="cpu"))
+    config = PredictConfig(accelerator="cpu")
+    with pytest.raises(InputError, match="another version of them: embedding differ"):
+        predict(result.best_checkpoint, tmp_path / "moved.h5ad", SPLIT, config=config)
+    other = predict(result.best_checkpoint, tmp_path / "moved.h5ad", SPLIT, config=config, other_data=True)
     assert not np.allclose(one.X, other.X)
     again = fit(tmp_path / "moved.h5ad", SPLIT, TrainConfig(name, values, max_epochs=1, accelerator="cpu"),
                 tmp_path / "run")  # fmt: skip

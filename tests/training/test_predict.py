@@ -12,11 +12,13 @@ from test_fit import SPLIT as NOISY_SPLIT
 from tiny_curated import Tiny, random_split, write
 
 from perturbench_lamin.conditions import token_table
+from perturbench_lamin.curation.source_h5ad import H5adSource
 from perturbench_lamin.errors import InputError
-from perturbench_lamin.loading.curated import curated
+from perturbench_lamin.loading.curated import READERS, curated
 from perturbench_lamin.training.config import TrainConfig
 from perturbench_lamin.training.fit import fit
 from perturbench_lamin.training.predict import PredictConfig, predict
+from perturbench_lamin.training.predict_conditions import predict_conditions
 
 TINY = Tiny(noise=0.05, controls=20)
 DATA = TINY.data()
@@ -146,3 +148,72 @@ def test_wrong_words(checkpoint, curated_path):
         PredictConfig("median")
     with pytest.raises(InputError, match="The split lacks"):
         predict(checkpoint, curated_path, NOISY_SPLIT)
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """A table that asks for a pair and a single in one line."""
+    path = tmp_path / "pairs.csv"
+    path.write_text("condition,cell_type,treatment\nG2+G3,K562,none\nG1,K562,none\n")
+    return path
+
+
+def by_split(checkpoint, path, pairs, **settings):
+    split = random_split(curated_again(path))
+    return predict(checkpoint, path, split, config=MEAN, **settings)
+
+
+def by_conditions(checkpoint, path, pairs, **settings):
+    return predict_conditions(checkpoint, path, pairs, config=MEAN, **settings)
+
+
+def curated_again(path):
+    adata = ad.read_h5ad(path)
+    return curated(adata.X, adata.obs, adata.var_names, DATA.info)
+
+
+@pytest.mark.parametrize("ask", [by_split, by_conditions])
+@pytest.mark.parametrize("change", ["expression", "cells"])
+def test_a_checkpoint_of_another_version_of_the_file_is_refused_unless_that_is_meant(
+    checkpoint, tmp_path, pairs, ask, change
+):
+    X, obs = DATA.X.copy(), DATA.obs
+    if change == "expression":
+        X.data[7] += 1
+    else:
+        obs = obs.set_axis([f"{name}-1" for name in obs.index])
+    path = write(curated(X, obs, DATA.genes, DATA.info), tmp_path / "other.h5ad")
+    with pytest.raises(InputError, match="trained on other data or another version"):
+        ask(checkpoint, path, pairs)
+    assert ask(checkpoint, path, pairs, other_data=True).n_obs
+
+
+@pytest.mark.parametrize("ask", [by_split, by_conditions])
+def test_only_the_controls_and_the_sample_are_read(tmp_path, monkeypatch, pairs, ask):
+    data = Tiny(noise=0.05, cells=150, controls=150).data()
+    order = np.lexsort([data.obs["cell_type"].astype(str), data.obs["condition"].astype(str)])
+    data = curated(data.X[order], data.obs.iloc[order], data.genes, data.info)
+    path = write(data, tmp_path / "sorted.h5ad")
+    split = random_split(data)
+    config = TrainConfig("control_mean", accelerator="cpu")
+    result = fit(path, split, config, tmp_path / "run")
+    whole = predict_conditions(result.best_checkpoint, path, pairs, config=MEAN)
+    read, rows = [], H5adSource.read_rows
+
+    def counted(self, start, stop):
+        read.append((start, stop))
+        return rows(self, start, stop)
+
+    def refused(*_):
+        raise AssertionError("the whole file is read")
+
+    monkeypatch.setattr(H5adSource, "read_rows", counted)
+    for memory in ("memory", "disk"):
+        monkeypatch.setitem(READERS, memory, refused)
+    predicted = ask(result.best_checkpoint, path, pairs)
+    lines = {"by_split": 2, "by_conditions": 1}[ask.__name__]
+    assert sum(stop - start for start, stop in read) <= 1024 + 150 * lines
+    assert len(data.obs) == 2400
+    if ask is by_conditions:
+        np.testing.assert_array_equal(predicted.X, whole.X)
+        assert predicted.obs["n_cells"].tolist() == [150, 150]

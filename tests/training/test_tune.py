@@ -18,10 +18,14 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState
 from tiny_curated import Tiny, random_split, write
 
+from perturbench_lamin.curation.source_h5ad import H5adSource
 from perturbench_lamin.errors import InputError
+from perturbench_lamin.loading import curated_file
+from perturbench_lamin.loading.curated import READERS
 from perturbench_lamin.training import study as studies
 from perturbench_lamin.training import tune
 from perturbench_lamin.training.config import TrainConfig
+from perturbench_lamin.training.fit import fit
 from perturbench_lamin.training.objective import score_validation
 from perturbench_lamin.training.study_results import best_config, trials_table, write_study
 from perturbench_lamin.training.tune import search
@@ -231,3 +235,37 @@ def test_files_of_a_study_and_its_winner(whole, curated_path, tmp_path):
     assert set(metrics["split"]) == {"test"}
     with pytest.raises(InputError, match="each once"):
         train_winner(curated_path, SPLIT, config, (1, 1), tmp_path)
+
+
+@pytest.mark.parametrize("memory", ["memory", "disk"])
+def test_all_trials_of_a_process_share_one_reading(whole, curated_path, tmp_path, monkeypatch, memory):
+    read, reader = [], curated_file.read_curated
+    monkeypatch.setattr(curated_file, "read_curated", lambda *a, **k: read.append(k["memory"]) or reader(*a, **k))
+    config = replace(CONFIG, base=replace(BASE, memory=memory))
+    study = search(Search(curated_path, SPLIT, config, tmp_path / "study"))
+    assert read == [memory]
+    pd.testing.assert_frame_equal(trials_table(study, SPACE), trials_table(whole[1], SPACE))
+    board = train_winner(curated_path, SPLIT, best_config(study, config), (1, 2), tmp_path)
+    assert read == [memory] * 2
+    assert board["mean"].notna().all()
+
+
+def test_a_score_reads_the_cells_of_its_part_alone(tmp_path, monkeypatch):
+    data = Tiny(noise=0.3, cells=150, controls=150).data()
+    split = random_split(data)
+    order = split.to_numpy().argsort(kind="stable")
+    data = replace(data, X=data.X[order], obs=data.obs.iloc[order])
+    path = write(data, tmp_path / "sorted.h5ad")
+    result = fit(path, split, replace(BASE, max_epochs=1), tmp_path / "run")
+    file = curated_file.CuratedFile(path)
+    file.whole("memory")
+    held = score_validation(result.best_checkpoint, file, split, accelerator="cpu")
+    read, rows = [], H5adSource.read_rows
+    monkeypatch.setattr(
+        H5adSource, "read_rows", lambda self, *span: read.append(span[1] - span[0]) or rows(self, *span)
+    )
+    for name in ("memory", "disk"):
+        monkeypatch.setitem(READERS, name, None)
+    assert score_validation(result.best_checkpoint, path, split, accelerator="cpu") == held
+    assert sum(read) == 1024 + (split == "val").sum() < len(data.obs)
+    assert score_validation(result.best_checkpoint, file, split, accelerator="cpu") == held

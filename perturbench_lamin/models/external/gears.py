@@ -47,6 +47,7 @@ class GearsHyperparameters(GradientHyperparameters):
             False does as the package.
     """
 
+    files: ClassVar[tuple[str, ...]] = ("go_graph",)
     lr: float = 3.863e-5
     wd: float = 9.967e-4
     hidden_size: int = 384
