@@ -1,4 +1,4 @@
-"""Training steps at published hyperparameters beside plain torch, Lightning beside a bare loop, and peak memory.
+"""Training steps at published hyperparameters beside plain torch, and Lightning beside a bare loop.
 
 Run ``python tests/benchmarks/bench_training.py [--large]``; prints a table and JSON. Plain torch is what the
 formulas say: a dense batch through scipy, the network on every cell, the mean squared error, Adam as it comes.
@@ -8,22 +8,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
-import shutil
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-import anndata as ad
 import numpy as np
-import pandas as pd
 import torch
-from bench_loading import BATCH, CELLS, GENES, plain_vectorised, simulated
+from bench_loading import BATCH, GENES, plain_vectorised, simulated
 from lightning import Callback, Trainer
 from torch import nn
 
@@ -35,9 +29,6 @@ from perturbench_lamin.models.base import PerturbationModel
 from perturbench_lamin.models.mlp import mlp
 from perturbench_lamin.models.published import published
 from perturbench_lamin.models.registry import build
-
-TINY = 5_000
-"""Cells of the training that is not measured."""
 
 Step = Callable[[], float]
 
@@ -219,88 +210,21 @@ def lightning(cells: int, repeats: int) -> list[dict]:
     return [{"what": f"Lightning over a bare loop, linear, {len(loader)} steps", "overhead_percent": 100 * overhead}]
 
 
-def peak(model: str, memory: str, cells: int) -> dict:
-    """Peak memory of a training of one epoch in a process of its own, beyond that of a tiny one."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder) / "m.h5ad")
-        for arguments in (["--write", path], ["--peak", model, memory, path]):
-            command = [sys.executable, __file__, *arguments, "--cells", str(cells)]
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        found = json.loads(done.stdout.split("PEAK")[1])
-    row = {"what": f"peak memory, {model}, {memory}, {cells:,} cells", **found}
-    return row | {"times_dataset": round((found["taken_mib"] - found["model_states_mib"]) / found["dataset_mib"], 2)}
-
-
-def measure_peak(model: str, memory: str, path: str, cells: int) -> dict[str, int]:
-    """In this process: what a training takes beyond the imports and a tiny training."""
-    from perturbench_lamin.loading.placement import expression_bytes
-
-    with tempfile.TemporaryDirectory() as folder:
-        write(Path(folder) / "tiny.h5ad", TINY)
-        _fit(model, memory, Path(folder) / "tiny.h5ad", TINY)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        checkpoint = _fit(model, memory, path, cells)
-        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        weights = sum(value.nbytes for value in torch.load(checkpoint, weights_only=True)["state_dict"].values())
-    states = 4 * weights / 2**20  # weights, gradients, two moments
-    return {
-        "dataset_mib": round(expression_bytes(path) / 2**20),
-        "model_states_mib": round(states),
-        "taken_mib": round(after - before),
-    }
-
-
-def _fit(model: str, memory: str, path: str | Path, cells: int) -> Path:
-    from perturbench_lamin.training.config import TrainConfig
-    from perturbench_lamin.training.fit import fit
-
-    names = [str(number) for number in range(cells)]
-    split = pd.Series(np.where(np.arange(cells) % 5 == 0, "val", "train"), index=names, dtype=object)
-    settings = published(model, "norman19").hyperparameters
-    config = TrainConfig(model, settings, max_epochs=1, accelerator="cpu", memory=memory, batch_size=BATCH)
-    with tempfile.TemporaryDirectory() as folder:
-        result = fit(path, split, config, folder, progress=False)
-        kept = Path(tempfile.mkdtemp()) / "last.ckpt"
-        shutil.move(result.last_checkpoint, kept)
-    return kept
-
-
-def write(path: str | Path, cells: int) -> None:
-    """The simulated data as a curated file, compressed as the curation room does."""
-    file = simulated(cells)
-    adata = ad.AnnData(file.X, obs=file.obs, var=pd.DataFrame(index=list(file.genes)))
-    adata.uns["perturbench"] = file.info.to_uns()
-    adata.write_h5ad(path, compression="gzip", compression_opts=1)
-
-
 def measure(*, large: bool = False) -> list[dict]:
-    """All rows; ``large`` adds the wider published networks and peak memory on 100,000 cells."""
+    """All rows; ``large`` adds the wider published networks."""
     rows = steps(("norman19", "srivatsan20") if large else ("norman19",), 20_000, 3 if large else 2)
-    rows += lightning(40_000, 4)
-    if not large:  # below some 50,000 cells a training takes less than the one before that imports and compiles
-        return rows
-    rows += [peak("linear", memory, CELLS) for memory in ("memory", "disk")]
-    return [*rows, peak("decoder_only", "memory", CELLS)]
+    return rows + lightning(40_000, 4)
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--large", action="store_true")
-    parser.add_argument("--cells", type=int, default=CELLS)
-    parser.add_argument("--write")
-    parser.add_argument("--peak", nargs=3)
-    arguments = parser.parse_args()
-    if arguments.write:
-        write(arguments.write, arguments.cells)
-    elif arguments.peak:
-        print("PEAK" + json.dumps(measure_peak(*arguments.peak, arguments.cells)))
-    else:
-        rows = measure(large=arguments.large)
-        print(f"{GENES:,} genes, batches of {BATCH:,}\n")
-        for row in rows:
-            print(row)
-        print(json.dumps(rows))
+    rows = measure(large=parser.parse_args().large)
+    print(f"{GENES:,} genes, batches of {BATCH:,}\n")
+    for row in rows:
+        print(row)
+    print(json.dumps(rows))
 
 
 if __name__ == "__main__":
