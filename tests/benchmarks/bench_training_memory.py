@@ -89,10 +89,15 @@ class Parts(Callback):
         self.water.reset()
         self.before = self.water.now()
 
-    def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
-        """What the first step has taken beside its gradient; later ones use freed memory again."""
+    def on_before_backward(self, trainer: Any, pl_module: Any, loss: Any) -> None:
+        """What the first step's forward pass has taken; later steps use freed memory again."""
         if trainer.global_step == 0:
-            self.step = max(self.water.since_reset() - self.before - self.weights, 0)
+            self.step = self.water.since_reset() - self.before
+
+    def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
+        """What its backward pass has taken beside the gradient, where that is more."""
+        if trainer.global_step == 0:
+            self.step = max(self.step, self.water.since_reset() - self.before - self.weights)
 
 
 def train(model: str, memory: str, path: Path, hyperparameters: dict[str, Any], callbacks: list[Callback]) -> None:
