@@ -13,8 +13,8 @@ from scipy import sparse
 from perturbench_lamin.conditions import covariate_states
 from perturbench_lamin.curation.source_h5ad import H5adSource
 from perturbench_lamin.errors import InputError
+from perturbench_lamin.loading.checked_chunks import require_finite
 from perturbench_lamin.loading.curated import CuratedData, read_curated, split_labels
-from perturbench_lamin.loading.row_store import require_finite
 from perturbench_lamin.loading.vocabulary import State, condition_tokens
 from perturbench_lamin.models.embedding_file import Embedding, write_embedding
 from perturbench_lamin.models.embedding_regression import COMPONENTS, principal_scores

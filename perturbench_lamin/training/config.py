@@ -54,7 +54,7 @@ class TrainConfig:
         memory: where the expression is held: ``memory``, ``disk``, ``device`` (for GPUs: on a CPU slower than
             ``memory``), or ``auto``, which decides by the memory that is free. The batches are the same.
         prefetch: how many batches are made ahead, by as many threads; None for two where the device is not a
-            CPU or the expression is on disk, none otherwise. The batches are the same.
+            CPU, one where the expression is on disk, none otherwise. The batches are the same.
     """
 
     model: str

@@ -127,7 +127,7 @@ def _batches(data: CuratedData, split: pd.Series, config: TrainConfig, placement
     ahead = config.prefetch
     if ahead is None:
         elsewhere = torch_device(config.accelerator).type != "cpu" and placement.where != "device"
-        ahead = 2 if elsewhere or placement.where == "disk" else 0
+        ahead = 2 if elsewhere else int(placement.where == "disk")
     tokens = sorted(set(data.info.conditions["token"].astype(str)))
     return PerturbationData(
         data,

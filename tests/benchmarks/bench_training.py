@@ -1,4 +1,4 @@
-"""Training steps at published hyperparameters beside plain torch, Lightning beside a bare loop, and peak memory.
+"""Training steps at published hyperparameters beside plain torch, and Lightning beside a bare loop.
 
 Run ``python tests/benchmarks/bench_training.py [--large] [--only WORD]``; prints a table and JSON. Plain torch is
 what the formulas say (``plain_models.py``): a dense batch through scipy, every network on every cell, Adam as it comes.
@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,24 +17,20 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import anndata as ad
 import numpy as np
-import pandas as pd
 import torch
 from bare_loop import BareLoop
-from bench_loading import BATCH, CELLS, GENES, simulated
+from bench_loading import GENES, simulated
 from lightning import Callback
 from plain_models import PLAIN, Cells, copy_weights, twin
 
 from perturbench_lamin.errors import InputError
 from perturbench_lamin.loading.batches import BatchLoader, sampling
 from perturbench_lamin.loading.dataset import SplitData
+from perturbench_lamin.loading.packed_rows import PackedRows, worth_packing
 from perturbench_lamin.loading.vocabulary import Vocabulary
 from perturbench_lamin.models.published import Published, published
 from perturbench_lamin.models.registry import build
-
-TINY = 5_000
-"""Cells of the training that is not measured."""
 
 SECONDS = 10.0
 """How long one row is measured, at least twice and at most seven times."""
@@ -83,6 +76,11 @@ def plain_batches(data: SplitData, kind: str, size: int) -> Iterator[Cells]:
             )
 
 
+def as_trained(data: SplitData) -> SplitData:
+    """The data as a training in memory holds them."""
+    return replace(data, X=PackedRows.of(data.X)) if worth_packing() else data
+
+
 def full_batches(loader: BatchLoader) -> Iterator[Any]:
     """Epoch after epoch, without small last batches."""
     for epoch in count():
@@ -102,7 +100,7 @@ def turns(name: str, chosen: Published, data: SplitData, vocabulary: Vocabulary)
     loop, plain = BareLoop(model, 10_000, tokens), twin(name, settings, vocabulary, tokens)
     copy_weights(model, plain)
     plain.start()
-    loader = BatchLoader(sampling(model.train_sampling, data), batch_size=size, seed=0, shuffle=True)
+    loader = BatchLoader(sampling(model.train_sampling, as_trained(data)), batch_size=size, seed=0, shuffle=True)
 
     def turn(step: Callable[[Any, int], float], batches: Iterator[Any]) -> Turn:
         def take() -> int:
@@ -223,7 +221,7 @@ def lightning(cells: int, epochs: int) -> list[dict]:
     config = TrainConfig("linear", chosen.hyperparameters, max_epochs=epochs, batch_size=size, accelerator="cpu")
 
     def loader() -> BatchLoader:
-        return BatchLoader(sampling("control_matched", data), batch_size=size, seed=0, shuffle=True)
+        return BatchLoader(sampling("control_matched", as_trained(data)), batch_size=size, seed=0, shuffle=True)
 
     loop = BareLoop(build("linear", chosen.hyperparameters, vocabulary))
     batches = full_batches(loader())
@@ -250,75 +248,15 @@ def overhead(under_lightning: np.ndarray, bare: np.ndarray) -> dict[str, Any]:
     }
 
 
-def peak(model: str, memory: str, cells: int) -> dict:
-    """Peak memory of a training of one epoch in a process of its own, beyond that of a tiny one."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder) / "m.h5ad")
-        for arguments in (["--write", path], ["--peak", model, memory, path]):
-            command = [sys.executable, __file__, *arguments, "--cells", str(cells)]
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        found = json.loads(done.stdout.split("PEAK")[1])
-    row = {"what": f"peak memory, {model}, {memory}, {cells:,} cells", **found}
-    return row | {"times_dataset": round((found["taken_mib"] - found["model_states_mib"]) / found["dataset_mib"], 2)}
-
-
-def measure_peak(model: str, memory: str, path: str, cells: int) -> dict[str, int]:
-    """In this process: what a training takes beyond the imports and a tiny training."""
-    from perturbench_lamin.loading.placement import expression_bytes
-
-    with tempfile.TemporaryDirectory() as folder:
-        write(Path(folder) / "tiny.h5ad", TINY)
-        _fit(model, memory, Path(folder) / "tiny.h5ad", TINY)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        checkpoint = _fit(model, memory, path, cells)
-        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        weights = sum(value.nbytes for value in torch.load(checkpoint, weights_only=True)["state_dict"].values())
-    states = 4 * weights / 2**20  # weights, gradients, two moments
-    return {
-        "dataset_mib": round(expression_bytes(path) / 2**20),
-        "model_states_mib": round(states),
-        "taken_mib": round(after - before),
-    }
-
-
-def _fit(model: str, memory: str, path: str | Path, cells: int) -> Path:
-    from perturbench_lamin.training.config import TrainConfig
-    from perturbench_lamin.training.fit import fit
-
-    names = [str(number) for number in range(cells)]
-    split = pd.Series(np.where(np.arange(cells) % 5 == 0, "val", "train"), index=names, dtype=object)
-    settings = published(model, "norman19").hyperparameters
-    config = TrainConfig(model, settings, max_epochs=1, accelerator="cpu", memory=memory, batch_size=BATCH)
-    with tempfile.TemporaryDirectory() as folder:
-        result = fit(path, split, config, folder, progress=False)
-        kept = Path(tempfile.mkdtemp()) / "last.ckpt"
-        shutil.move(result.last_checkpoint, kept)
-    return kept
-
-
-def write(path: str | Path, cells: int) -> None:
-    """The simulated data as a curated file, compressed as the curation room does."""
-    file = simulated(cells)
-    adata = ad.AnnData(file.X, obs=file.obs, var=pd.DataFrame(index=list(file.genes)))
-    adata.uns["perturbench"] = file.info.to_uns()
-    adata.write_h5ad(path, compression="gzip", compression_opts=1)
-
-
 def measure(*, large: bool = False, only: str = "") -> list[dict]:
-    """All rows; ``large`` adds other datasets' hyperparameters and peak memory on 100,000 cells.
+    """All rows; ``large`` adds other datasets' hyperparameters.
 
     Args:
         large: whether to take half an hour instead of minutes.
         only: measure only the steps of models whose name and variant have this in them, and nothing else.
     """
     rows = steps(("norman19", "srivatsan20", "mcfaline24") if large else ("norman19",), 20_000, only)
-    if only:
-        return rows
-    rows += lightning(60_000, 10)
-    if not large:  # below some 50,000 cells a training takes less than the one before that imports and compiles
-        return rows
-    rows += [peak("linear", memory, CELLS) for memory in ("memory", "disk")]
-    return [*rows, peak("decoder_only", "memory", CELLS)]
+    return rows if only else [*rows, *lightning(60_000, 10)]
 
 
 def main() -> None:
@@ -326,20 +264,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--large", action="store_true")
     parser.add_argument("--only", default="", help="a model's name, or a part of it and of its variant")
-    parser.add_argument("--cells", type=int, default=CELLS)
-    parser.add_argument("--write")
-    parser.add_argument("--peak", nargs=3)
     arguments = parser.parse_args()
-    if arguments.write:
-        write(arguments.write, arguments.cells)
-    elif arguments.peak:
-        print("PEAK" + json.dumps(measure_peak(*arguments.peak, arguments.cells)))
-    else:
-        rows = measure(large=arguments.large, only=arguments.only)
-        print(f"{GENES:,} genes\n")
-        for row in rows:
-            print(row)
-        print(json.dumps(rows))
+    rows = measure(large=arguments.large, only=arguments.only)
+    print(f"{GENES:,} genes\n")
+    for row in rows:
+        print(row)
+    print(json.dumps(rows))
 
 
 if __name__ == "__main__":

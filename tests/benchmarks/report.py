@@ -54,10 +54,17 @@ def loading(large: bool = False) -> Rows:
 
 
 def training(large: bool = False) -> Rows:
-    """Training steps at published hyperparameters against plain torch, Lightning's overhead, peak memory."""
+    """Training steps at published hyperparameters against plain torch, Lightning's overhead."""
     import bench_training
 
     return bench_training.measure(large=large)
+
+
+def memory(large: bool = False) -> Rows:
+    """Training on 100,000 cells: peak memory beyond imports, against the dataset as CSR of float32 and int32."""
+    import bench_training_memory
+
+    return bench_training_memory.measure()
 
 
 def evaluation(large: bool = False) -> Rows:
@@ -86,6 +93,7 @@ BENCHMARKS: dict[str, Callable[[bool], Rows]] = {
     "reading": reading,
     "loading": loading,
     "training": training,
+    "memory": memory,
     "evaluation": evaluation,
     "comparison": comparison,
     "browse": browse,
