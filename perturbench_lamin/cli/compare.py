@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from perturbench_lamin.cli.files import FILE_IN, FILE_OUT
+from perturbench_lamin.cli.command import Verb, under
+from perturbench_lamin.cli.options import FILE_IN, FILE_OUT, FOLDER
 
 if TYPE_CHECKING:
     from perturbench_lamin.comparison.deposit import Deposit
@@ -16,33 +17,56 @@ DIFFERENT = 3
 """Exit code when the files differ."""
 
 
-@click.command()
+_deposited, _splits, _judging = under("Deposited file, in place of B"), under("Splits"), under("Judging")
+
+
+@click.command(cls=Verb)
 @click.argument("a", metavar="A.h5ad", type=FILE_IN)
 @click.argument("b", metavar="[B.h5ad]", type=FILE_IN, required=False)
-@click.option("--dataset", metavar="NAME", help="Compare with the deposited file of this dataset, in place of B.")
-@click.option(
-    "--deposited", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Folder of deposited files."
-)
-@click.option("--download", is_flag=True, help="Fetch the deposited file from Hugging Face.")
-@click.option("--revision", help="Revision of the deposit to fetch, such as a commit.  [default: the first one seen]")
-@click.option("--file", "file_name", metavar="NAME", help="Which deposited file, where a dataset has several.")
-@click.option("--accept", multiple=True, metavar="FILE=SHA256", help="Accept a deposited file with this checksum.")
-@click.option(
-    "--work", type=click.Path(path_type=Path, file_okay=False), default=Path("work/deposited"), show_default=True,
+@_deposited("--dataset", metavar="NAME", help="Whose deposited file.")
+@_deposited("--deposited", type=FOLDER, metavar="FOLDER", help="Of deposited files that you have.")
+@_deposited("--download", is_flag=True, help="Fetch it from Hugging Face.")
+@_deposited("--revision", metavar="COMMIT", help="Of the deposit, to fetch.  [default: the first one seen]")
+@_deposited("--file", "file_name", metavar="NAME", help="Which one, where a dataset has several.")
+@_deposited("--accept", multiple=True, metavar="FILE=SHA256", help="Accept a file with this checksum.")
+@_deposited(
+    "--work",
+    type=FOLDER,
+    metavar="FOLDER",
+    default=Path("work/deposited"),
+    show_default=True,
     help="Where downloads and unpacked files are kept.",
-)  # fmt: skip
-@click.option("--split-a", "splits_a", multiple=True, type=FILE_IN, metavar="CSV", help="A split of A's cells.")
-@click.option("--split-b", "splits_b", multiple=True, type=FILE_IN, metavar="CSV", help="A split of B's cells.")
-@click.option("--rtol", default=1e-5, show_default=True, help="Relative tolerance of numbers.")
-@click.option("--atol", default=1e-8, show_default=True, help="Absolute tolerance of numbers.")
-@click.option(
-    "--cells", type=click.Choice(["auto", "name", "content"]), default="auto", show_default=True, help="Match cells by."
 )
-@click.option("--common", is_flag=True, help="Judge only columns, layers, splits and uns entries that both have.")
-@click.option(
-    "--ignore", multiple=True, metavar="PART", help="Leave out X, counts, obs, var, layers, obsm, splits, uns."
+@_splits(
+    "--split-a",
+    "splits_a",
+    multiple=True,
+    type=FILE_IN,
+    metavar="CSV",
+    help="Of A's cells; may be given several times.",
 )
-@click.option("--examples", default=5, show_default=True, type=click.IntRange(1), help="Names and values to show.")
+@_splits(
+    "--split-b",
+    "splits_b",
+    multiple=True,
+    type=FILE_IN,
+    metavar="CSV",
+    help="Of B's cells; may be given several times.",
+)
+@_judging("--rtol", metavar="X", type=float, default=1e-5, show_default=True, help="Relative tolerance of numbers.")
+@_judging("--atol", metavar="X", type=float, default=1e-8, show_default=True, help="Absolute tolerance of numbers.")
+@_judging(
+    "--cells",
+    type=click.Choice(["auto", "name", "content"]),
+    default="auto",
+    show_default=True,
+    help="Match cells by their names, or by their counts.",
+)
+@_judging("--common", is_flag=True, help="Judge only columns, layers, splits and uns entries that both have.")
+@_judging("--ignore", multiple=True, metavar="PART", help="Leave out X, counts, obs, var, layers, obsm, splits, uns.")
+@click.option(
+    "--examples", metavar="N", default=5, show_default=True, type=click.IntRange(1), help="Names and values to show."
+)
 @click.option("--out", type=FILE_OUT, metavar="OUT.json", help="Write everything that was found.")
 @click.option("--report", "page", type=FILE_OUT, metavar="REPORT.html", help="Write one self-contained page.")
 def compare(

@@ -124,6 +124,19 @@ def test_split_takes_an_h5ad_too(counts, tmp_path):
     assert len(out.read_text().splitlines()) == 120
 
 
+@pytest.mark.parametrize("states", [1, 2])
+def test_split_names_what_it_leaves_out(counts, tmp_path, states):
+    out = tmp_path / "some.csv"
+    said = call("split", counts, "--task", "transfer", *KEYS, "--seed", 1, "--max-heldout-covariates", states,
+                "--max-heldout-fraction", 0.9, "--out", out)  # fmt: skip
+    parts = pd.read_csv(out, header=None, index_col=0, keep_default_na=False)[1]
+    left_out = ad.read_h5ad(counts).obs[(parts == "").to_numpy()]
+    assert (states == 2) == left_out.empty
+    assert ("Excluded:" in said) != left_out.empty
+    for line, gene in left_out[["line", "gene"]].drop_duplicates().itertuples(index=False):
+        assert f"{line} {gene}" in said.split("Excluded:")[1]
+
+
 def test_evaluate_agrees_with_the_reference(shared_file, tmp_path):
     golden = pd.read_csv(shared_file("golden/evaluation/metrics_v2.csv"))
     out = tmp_path / "metrics.csv"

@@ -112,6 +112,42 @@ def test_an_interrupted_training_goes_on(files, tmp_path, monkeypatch):
     assert "6 epochs, 3 of them before an interruption; ended by max_epochs." in call(*words)
 
 
+def test_what_does_not_change_the_result_does_not_train_again(files, tmp_path):
+    words = ("train", *inputs(files), *LINEAR, "--max-epochs", 2, "--precision", "32-true", "--out", tmp_path / "run")
+    said = call(*words, "--memory", "disk", "--prefetch", 1)
+    assert "Expression (0.00 GiB): disk, as asked for." in said
+    config = json.loads((tmp_path / "run/training.json").read_text())["config"]
+    assert config["precision"] == "32-true"
+    assert not {"memory", "prefetch"} & set(config)
+    before = (tmp_path / "run/last.ckpt").stat().st_mtime_ns
+    call(*words, "--memory", "memory", "--prefetch", 0, "--resume")
+    assert (tmp_path / "run/last.ckpt").stat().st_mtime_ns == before
+    call(*words, "--no-resume")
+    assert (tmp_path / "run/last.ckpt").stat().st_mtime_ns > before
+
+
+def test_resume_insists_on_the_same_training(files, tmp_path):
+    words = ("train", *inputs(files), *ADDITIVE, "--out", tmp_path / "run")
+    refuse("There is no training to resume", *words, "--resume")
+    call(*words)
+    refuse(r"another one: config.*batch_size.* differ", *words, "--batch-size", 30, "--resume")
+    call(*words, "--batch-size", 30)
+    assert json.loads((tmp_path / "run/training.json").read_text())["config"]["batch_size"] == 30
+
+
+def test_a_device_that_is_not_there_is_told(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    out = ("--accelerator", "gpu", "--out", tmp_path / "run")
+    refuse("There is no CUDA device that torch can use", "train", *inputs(files), "--model", "linear", *out)
+    refuse("Unknown accelerator 'gpuu'.*\n.*Did you mean gpu", "train", *inputs(files), "--model", "linear",
+           "--set", "accelerator=gpuu", "--out", tmp_path / "run")  # fmt: skip
+    refuse("invalid strategy name.*\n.*Change accelerator, devices, num_nodes or strategy", "train", *inputs(files),
+           "--model", "linear", "--set", "strategy=pdd", "--accelerator", "cpu",
+           "--out", tmp_path / "run")  # fmt: skip
+    refuse("A trial trains on one device", "tune", *inputs(files), "--model", "linear", "--set", "devices=2",
+           "--out", tmp_path / "run")  # fmt: skip
+
+
 def test_bad_words_are_refused_before_anything_is_written(files, tmp_path):
     out = ("--out", tmp_path / "run")
     refuse("Did you mean linear", "train", *inputs(files), "--model", "linaer", *out)
@@ -193,6 +229,7 @@ def test_tune_ends_with_the_winner_on_test(files, tmp_path):
     before = (out / "trials.csv").read_bytes()
     assert call(*words) == said, "again, nothing is to be done"
     assert (out / "trials.csv").read_bytes() == before
+    assert call(*words, "--memory", "disk", "--prefetch", 1) == said, "the same search"
     call("train", *inputs(files), "--config", out / "best.json", "--seed", 5, "--out", tmp_path / "best")
     refuse("another search: training", *words, "--set", "batch_size=61")
 
