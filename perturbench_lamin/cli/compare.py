@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from perturbench_lamin.cli.command import Verb, under
+from perturbench_lamin.cli.command import Verb, bundle, under
 from perturbench_lamin.cli.options import FILE_IN, FILE_OUT, FOLDER
 
 if TYPE_CHECKING:
@@ -20,23 +21,89 @@ DIFFERENT = 3
 _deposited, _splits, _judging = under("Deposited file, in place of B"), under("Splits"), under("Judging")
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Which deposited file to compare with.
+
+    Attributes:
+        dataset: whose; None where there is none to find.
+        folder: of deposited files; None to fetch it.
+        download: fetch it.
+        revision: of the deposit; None for the first one seen.
+        file_name: which, where a dataset has several.
+        accept: ``FILE=SHA256`` of further files to accept.
+        work: where downloads and unpacked files are kept.
+    """
+
+    dataset: str | None
+    folder: Path | None
+    download: bool
+    revision: str | None
+    file_name: str | None
+    accept: tuple[str, ...]
+    work: Path
+
+    def named(self) -> bool:
+        """Whether anything says that one is wanted."""
+        return bool(self.dataset or self.folder or self.download)
+
+    def find(self) -> Deposit:
+        """The file.
+
+        Raises:
+            UsageError: the options do not say which, or contradict each other.
+        """
+        from perturbench_lamin.comparison.deposit import get_deposit
+
+        if self.dataset is None:
+            raise click.UsageError("Give B, or --dataset NAME with --deposited FOLDER or --download.")
+        if bool(self.folder) == self.download:
+            raise click.UsageError("Give --deposited FOLDER (files that you have) or --download (from Hugging Face).")
+        if any("=" not in word for word in self.accept):
+            raise click.UsageError("--accept wants FILE=SHA256.")
+        accepted = dict(word.split("=", 1) for word in self.accept)
+        return get_deposit(
+            self.dataset,
+            self.work,
+            folder=self.folder,
+            revision=self.revision,
+            file_name=self.file_name,
+            accepted=accepted,
+        )
+
+
+deposit_options = bundle(
+    "wanted",
+    Wanted,
+    {
+        "dataset": _deposited("--dataset", metavar="NAME", help="Whose deposited file."),
+        "folder": _deposited(
+            "--deposited", "folder", type=FOLDER, metavar="FOLDER", help="Of deposited files that you have."
+        ),
+        "download": _deposited("--download", is_flag=True, help="Fetch it from Hugging Face."),
+        "revision": _deposited(
+            "--revision", metavar="COMMIT", help="Of the deposit, to fetch.  [default: the first one seen]"
+        ),
+        "file_name": _deposited("--file", "file_name", metavar="NAME", help="Which one, where a dataset has several."),
+        "accept": _deposited(
+            "--accept", multiple=True, metavar="FILE=SHA256", help="Accept a file with this checksum."
+        ),
+        "work": _deposited(
+            "--work",
+            type=FOLDER,
+            metavar="FOLDER",
+            default=Path("work/deposited"),
+            show_default=True,
+            help="Where downloads and unpacked files are kept.",
+        ),
+    },
+)
+
+
 @click.command(cls=Verb)
 @click.argument("a", metavar="A.h5ad", type=FILE_IN)
 @click.argument("b", metavar="[B.h5ad]", type=FILE_IN, required=False)
-@_deposited("--dataset", metavar="NAME", help="Whose deposited file.")
-@_deposited("--deposited", type=FOLDER, metavar="FOLDER", help="Of deposited files that you have.")
-@_deposited("--download", is_flag=True, help="Fetch it from Hugging Face.")
-@_deposited("--revision", metavar="COMMIT", help="Of the deposit, to fetch.  [default: the first one seen]")
-@_deposited("--file", "file_name", metavar="NAME", help="Which one, where a dataset has several.")
-@_deposited("--accept", multiple=True, metavar="FILE=SHA256", help="Accept a file with this checksum.")
-@_deposited(
-    "--work",
-    type=FOLDER,
-    metavar="FOLDER",
-    default=Path("work/deposited"),
-    show_default=True,
-    help="Where downloads and unpacked files are kept.",
-)
+@deposit_options
 @_splits(
     "--split-a",
     "splits_a",
@@ -72,13 +139,7 @@ _deposited, _splits, _judging = under("Deposited file, in place of B"), under("S
 def compare(
     a: Path,
     b: Path | None,
-    dataset: str | None,
-    deposited: Path | None,
-    download: bool,
-    revision: str | None,
-    file_name: str | None,
-    accept: tuple[str, ...],
-    work: Path,
+    wanted: Wanted,
     splits_a: tuple[Path, ...],
     splits_b: tuple[Path, ...],
     rtol: float,
@@ -109,10 +170,10 @@ def compare(
 
     config = CompareConfig(rtol, atol, cells, common, ignore, examples)  # type: ignore[arg-type]
     if b is None:
-        found = _deposit(dataset, deposited, download, revision, file_name, accept, work)
+        found = wanted.find()
         b, splits_b = found.cells, (*splits_b, *(found.splits if splits_a else ()))
         click.echo(found.told(), err=True)
-    elif dataset or deposited or download:
+    elif wanted.named():
         raise click.UsageError("Give B, or --dataset with --deposited or --download, not both.")
     with unpacked(a) as first, unpacked(b) as second:
         comparison = compare_files(first, second, config, splits_a=splits_a, splits_b=splits_b, progress=interactive())
@@ -123,24 +184,3 @@ def compare(
         click.echo(f"Written: {write_report(comparison, page, title=f'{a.name} and {b.name}')}")
     if comparison.differences:
         raise SystemExit(DIFFERENT)
-
-
-def _deposit(
-    dataset: str | None,
-    deposited: Path | None,
-    download: bool,
-    revision: str | None,
-    file_name: str | None,
-    accept: tuple[str, ...],
-    work: Path,
-) -> Deposit:
-    from perturbench_lamin.comparison.deposit import get_deposit
-
-    if dataset is None:
-        raise click.UsageError("Give B, or --dataset NAME with --deposited DIR or --download.")
-    if bool(deposited) == download:
-        raise click.UsageError("Give --deposited DIR (files that you have) or --download (from Hugging Face).")
-    if any("=" not in word for word in accept):
-        raise click.UsageError("--accept wants FILE=SHA256.")
-    accepted = dict(word.split("=", 1) for word in accept)
-    return get_deposit(dataset, work, folder=deposited, revision=revision, file_name=file_name, accepted=accepted)

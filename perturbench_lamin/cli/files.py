@@ -177,21 +177,21 @@ def evaluate(
     """
     from perturbench_lamin.cli.progress import interactive
     from perturbench_lamin.evaluation.calibration import calibrate
-    from perturbench_lamin.evaluation.evaluate import evaluate_files
+    from perturbench_lamin.evaluation.evaluate import evaluate as score
     from perturbench_lamin.evaluation.report import write_report
 
-    result = evaluate_files(
+    result = score(
         truth,
         _named(predictions),
         keys,
         profile,
-        out=out,
         training=training,
         allow_missing=allow_missing,
         baselines=baselines or page is not None,
         progress=interactive(),
         device=device,
     )
+    result.write(out)
     if page:
         write_report(result, page, calibration=calibrate(truth, keys, profile, training=training, device=device))
     click.echo(_summary(result))

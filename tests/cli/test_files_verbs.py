@@ -10,23 +10,8 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner
+from calling import call, refuse
 from scipy import sparse
-
-from perturbench_lamin.cli.main import cli
-from perturbench_lamin.errors import InputError
-
-
-def call(*arguments):
-    """Call the command in this process; errors come through."""
-    result = CliRunner().invoke(cli, [str(argument) for argument in arguments], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
-def refuse(match, *arguments):
-    with pytest.raises(InputError, match=match):
-        CliRunner().invoke(cli, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
 @pytest.fixture

@@ -11,10 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from click.testing import CliRunner
+from calling import call, invoke, refuse
 
-from perturbench_lamin.cli.main import cli
-from perturbench_lamin.errors import InputError
 from perturbench_lamin.splitting.io import write_split
 from perturbench_lamin.training.callbacks import LastCheckpoint
 
@@ -25,17 +23,6 @@ TINY = Tiny(noise=0.05, controls=20, n_pairs=4)
 DATA = TINY.data()
 ADDITIVE = ("--model", "additive", "--accelerator", "cpu")
 LINEAR = ("--model", "linear", "--set", "lr=0.02", "--set", "batch_size=40", "--accelerator", "cpu")
-
-
-def call(*arguments):
-    result = CliRunner().invoke(cli, [str(argument) for argument in arguments], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
-def refuse(match, *arguments):
-    with pytest.raises(InputError, match=match):
-        CliRunner().invoke(cli, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -107,7 +94,7 @@ def test_an_interrupted_training_goes_on(files, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(LastCheckpoint, "on_train_epoch_end", interrupted)
         with pytest.raises(RuntimeError, match="gone"):
-            CliRunner().invoke(cli, [str(word) for word in words], catch_exceptions=False)
+            invoke(*words)
     assert not (tmp_path / "run/result.json").exists()
     assert "6 epochs, 3 of them before an interruption; ended by max_epochs." in call(*words)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import click
 import pytest
+from calling import call, invoke, refuse
 from click.testing import CliRunner
 
 from perturbench_lamin.catalog.datasets import DATASETS
@@ -13,21 +14,15 @@ from perturbench_lamin.chain.experiments import EXPERIMENTS
 from perturbench_lamin.cli import chain, experiment
 from perturbench_lamin.cli.command import Verb, bundle, under
 from perturbench_lamin.cli.main import VERBS, cli
-from perturbench_lamin.errors import ChainError, InputError
+from perturbench_lamin.errors import InputError
 from perturbench_lamin.evaluation.profiles import PROFILES
 from perturbench_lamin.models.registry import MODELS
 from perturbench_lamin.splitting.tasks import TASKS
 
 
-def helped(verb):
-    result = CliRunner().invoke(cli, [verb, "--help"], catch_exceptions=False)
-    assert result.exit_code == 0
-    return result.output
-
-
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_help_of_every_verb_says_what_each_option_is(verb):
-    text = helped(verb)
+    text = call(verb, "--help")
     with click.Context(cli) as context:
         command = cli.get_command(context, verb)
     assert isinstance(command, Verb)
@@ -50,7 +45,7 @@ def test_the_help_of_every_verb_says_what_each_option_is(verb):
     ],
 )
 def test_what_may_be_named_is_listed(verb, names):
-    words = set(helped(verb).replace(",", " ").split())
+    words = set(call(verb, "--help").replace(",", " ").split())
     assert set(names) <= words
 
 
@@ -82,8 +77,7 @@ def test_what_is_to_be_read_is_not_made(words, tmp_path, monkeypatch):
     monkeypatch.setenv("LAMIN_SETTINGS_DIR", str(tmp_path / "settings"))
     monkeypatch.chdir(tmp_path)
     key = () if words == ("browse",) else ("curated/norman19.h5ad",)
-    with pytest.raises(ChainError, match="There is no instance"):
-        CliRunner().invoke(cli, [*words, *key, "--instance", "misspelt"], catch_exceptions=False)
+    refuse("There is no instance", *words, *key, "--instance", "misspelt")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -100,8 +94,7 @@ def test_what_is_to_be_read_is_not_made(words, tmp_path, monkeypatch):
     ],
 )
 def test_a_name_that_is_not_known_is_told_with_the_nearest(words, match, tmp_path):
-    with pytest.raises(InputError, match=match):
-        CliRunner().invoke(cli, [*words, "--dry-run", "--instance", str(tmp_path / "here")], catch_exceptions=False)
+    refuse(match, *words, "--dry-run", "--instance", tmp_path / "here", kind=InputError)
     assert not (tmp_path / "here").exists()
 
 
@@ -110,7 +103,7 @@ def test_a_name_that_is_not_known_is_told_with_the_nearest(words, match, tmp_pat
     [("--preset", "publishd", "'published'"), ("--memory", "ram", "'disk'"), ("--profile", "perturb", "'vcc'")],
 )
 def test_a_choice_that_is_not_known_is_told_with_all(option, value, known):
-    result = CliRunner().invoke(cli, ["run", "norman19", option, value])
+    result = invoke("run", "norman19", option, value)
     assert result.exit_code == 2
     assert known in result.output
 
@@ -120,8 +113,8 @@ def test_run_and_experiment_take_the_same_settings(monkeypatch, tmp_path):
     monkeypatch.setattr(chain, "run_benchmark", lambda dataset, config, execution: taken.append((config, execution)))
     monkeypatch.setattr(experiment, "run_steps", lambda dataset, make, execution: taken.append((make, execution)))
     words = ("--batch-size", "50", "--precision", "16-mixed", "--devices", "2", "--memory", "disk", "--prefetch", "0")
-    CliRunner().invoke(cli, ["run", "norman19", *words, "--dry-run"], catch_exceptions=False)
-    CliRunner().invoke(cli, ["experiment", "collapse", *words, "--force"], catch_exceptions=False)
+    call("run", "norman19", *words, "--dry-run")
+    call("experiment", "collapse", *words, "--force")
     config = taken[0][0]
     assert config.training() == {"max_epochs": None, "batch_size": 50, "precision": "16-mixed"}
     assert config.hardware() == {"accelerator": "auto", "memory": "disk", "prefetch": 0}
