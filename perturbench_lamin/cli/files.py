@@ -238,10 +238,10 @@ def leaderboard(
 
     from perturbench_lamin.evaluation import leaderboard as boards
     from perturbench_lamin.evaluation.figure import leaderboard_figure
-    from perturbench_lamin.evaluation.result import write_table
+    from perturbench_lamin.evaluation.result import read_table, write_table
     from perturbench_lamin.files import atomic_path, write_text
 
-    read = [pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path) for path in tables]
+    read = [read_table(path) for path in tables]
     board = boards.leaderboard(pd.concat(read, ignore_index=True), average=average, condition=perturbation_key)
     chosen = metrics or None
     if markdown:

@@ -63,7 +63,7 @@ def reproduce(
 def _conclude(results: list[StepResult], keep: Path | None) -> None:
     lost = [result for result in results if not result.reproduced]
     if lost:
-        kept = f"Everything is in {keep}." if keep else "With --keep DIR the scratch instance stays to be looked at."
+        kept = f"Everything is in {keep}." if keep else "With --keep FOLDER the scratch instance stays to be looked at."
         raise ChainError(
             f"{len(lost)} of {len(results)} steps were not reproduced: {lost[0].step.name} is {lost[0].state}", fix=kept
         )

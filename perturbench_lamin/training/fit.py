@@ -94,10 +94,9 @@ def fit(
     words = {str(name): str(value) for name, value in (provenance or {}).items()}
     folder = RunFolder(Path(out_dir).absolute())
     shown = watched() if progress is None else progress
+    device = torch_device(config.accelerator)  # one that is not there shows before the folder is made
     with _alone(folder), exhaustion_explained("training", _advice(config)):
-        placement = place(
-            curated_path, config.memory, torch_device(config.accelerator), processes(config.accelerator, config.devices)
-        )
+        placement = place(curated_path, config.memory, device, processes(config.accelerator, config.devices))
         _say(placement.reason, shown)
         embedding = getattr(parsed, "embedding", "")
         data = read_curated(curated_path, memory=placement.read_as, scratch=folder.path, embedding=embedding)

@@ -202,6 +202,7 @@ def test_bad_input_is_refused_and_nothing_is_written(counts, tmp_path):
     logged = ad.read_h5ad(counts)
     logged.X = np.log1p(logged.X)
     logged.write_h5ad(tmp_path / "logged.h5ad")
+    refuse("Not readable as a table", "leaderboard", counts)
     refuse("log", "preprocess", tmp_path / "logged.h5ad", *KEYS, "--out", out)
     assert not out.exists()
     assert {path.name for path in tmp_path.iterdir()} == {"counts.h5ad", "logged.h5ad"}

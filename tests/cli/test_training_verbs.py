@@ -126,6 +126,7 @@ def test_a_device_that_is_not_there_is_told(files, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     out = ("--accelerator", "gpu", "--out", tmp_path / "run")
     refuse("There is no CUDA device that torch can use", "train", *inputs(files), "--model", "linear", *out)
+    assert not (tmp_path / "run").exists()
     refuse("Unknown accelerator 'gpuu'.*\n.*Did you mean gpu", "train", *inputs(files), "--model", "linear",
            "--set", "accelerator=gpuu", "--out", tmp_path / "run")  # fmt: skip
     refuse("invalid strategy name.*\n.*Change accelerator, devices, num_nodes or strategy", "train", *inputs(files),
