@@ -27,12 +27,17 @@ class BenchmarkConfig:
         tasks: names of the dataset's tasks, each with its own leaderboard; none named means its main one.
         seeds: one training of each seeded model a seed; the first is used for the others.
         preset: ``quick`` (small networks, minutes on a laptop) or ``published`` (the paper's hyperparameters).
-        max_epochs: instead of the preset's; None leaves it.
+        max_epochs: instead of the preset's; None leaves it. So for the next three.
+        batch_size: cells in a batch.
+        precision: a Lightning precision.
+        devices: how many train one model.
         profile: the profile of metric definitions.
         curation: parameters of the curation notebook instead of its defaults.
         simulated: the raw files are simulated; recorded with every artifact made from them.
         raw_folder: where raw files lie, one subfolder a dataset; None downloads them.
-        accelerator: Lightning's choice of hardware.
+        accelerator: what computes.
+        memory: where the expression is held.
+        prefetch: how many batches are made ahead; None decides.
         gene_table: a gene table's file, or a release of Ensembl (``release-114``) that bionty downloads; None
             leaves genes unchecked.
     """
@@ -42,12 +47,25 @@ class BenchmarkConfig:
     seeds: tuple[int, ...] = (1, 2)
     preset: str = "quick"
     max_epochs: int | None = None
+    batch_size: int | None = None
+    precision: str | None = None
+    devices: int | None = None
     profile: str = "perturbench"
     curation: Mapping[str, Any] = field(default_factory=dict)
     simulated: bool = False
     raw_folder: Path | None = None
     accelerator: str = "auto"
+    memory: str = "auto"
+    prefetch: int | None = None
     gene_table: Path | str | None = None
+
+    def training(self) -> dict[str, Any]:
+        """The settings of a training that decide its result: parameters of its notebook."""
+        return {name: getattr(self, name) for name in ("max_epochs", "batch_size", "precision")}
+
+    def hardware(self) -> dict[str, Any]:
+        """Those that do not: a training that is finished is not repeated for them."""
+        return {name: getattr(self, name) for name in ("accelerator", "memory", "prefetch")}
 
 
 def benchmark_steps(dataset: Dataset, config: BenchmarkConfig, downloads: Path) -> list[Step]:
@@ -97,7 +115,7 @@ def trainings(config: BenchmarkConfig) -> list[tuple[str, int]]:
     return [
         (model, seed)
         for model in dict.fromkeys(config.models)
-        for seed in (config.seeds if model_class(model).epochs is None else config.seeds[:1])
+        for seed in (dict.fromkeys(config.seeds) if model_class(model).epochs is None else config.seeds[:1])
     ]
 
 
@@ -180,7 +198,7 @@ def train_step(
 ) -> Step:
     """Train a model; with the configuration that a search found where ``tuned_by`` names it."""
     label = tuned(model) if tuned_by else model
-    chosen = {"label": label} if tuned_by else {"preset": config.preset}
+    chosen = {"label": label} if tuned_by else {"preset": config.preset, **config.training()}
     return Step(
         name=f"train {label} seed {seed}{on_task(dataset, task)}",
         notebook="training/train.ipynb",
@@ -189,11 +207,11 @@ def train_step(
             "task": task,
             "model": model,
             "seed": seed,
-            "max_epochs": None if tuned_by else config.max_epochs,
+            "devices": config.devices,
             **chosen,
         },
         inputs={**curated_and_split(dataset, task), **({"configuration": tuned_by} if tuned_by else {})},
-        settings={"accelerator": config.accelerator},
+        settings=config.hardware(),
         outputs=(keys.best_checkpoint(dataset.name, task, label, seed),),
     )
 

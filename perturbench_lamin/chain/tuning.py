@@ -59,11 +59,12 @@ def tuning_steps(dataset: Dataset, config: BenchmarkConfig, tuning: TuningConfig
 
 def _study(dataset: Dataset, task: str, config: BenchmarkConfig, tuning: TuningConfig) -> list[Step]:
     steps, evaluations = [], []
+    seeds = tuple(dict.fromkeys(config.seeds))
     for model in dict.fromkeys(config.models):
         search = _tune(dataset, task, model, config, tuning)
         best = Output(search.name, keys.study_best(dataset.name, task, model))
-        winners = [train_step(dataset, task, model, seed, config, best) for seed in config.seeds]
-        scored = [evaluate_step(dataset, task, tuned(model), seed, config) for seed in config.seeds]
+        winners = [train_step(dataset, task, model, seed, config, best) for seed in seeds]
+        scored = [evaluate_step(dataset, task, tuned(model), seed, config) for seed in seeds]
         steps += [search, *winners, *scored]
         evaluations += scored
     return [*steps, leaderboard_step(dataset, task, evaluations)]
@@ -78,14 +79,14 @@ def _tune(dataset: Dataset, task: str, model: str, config: BenchmarkConfig, tuni
             "task": task,
             "model": model,
             "preset": config.preset,
-            "max_epochs": config.max_epochs,
+            **config.training(),
             "trials": tuning.trials,
             "jobs": tuning.jobs,
             "space": dict(tuning.space),
             "pruner": tuning.pruner,
         },
         inputs=curated_and_split(dataset, task),
-        settings={"accelerator": config.accelerator},
+        settings=config.hardware(),
         outputs=tuple(
             key(dataset.name, task, model) for key in (keys.study_journal, keys.study_trials, keys.study_best)
         ),

@@ -7,21 +7,30 @@ from typing import TYPE_CHECKING
 
 import click
 
+from perturbench_lamin.cli.command import Verb, under
+from perturbench_lamin.cli.options import FOLDER, connect, instance_option
+
 if TYPE_CHECKING:
     from perturbench_lamin.browse.site import Site
 
 DEFAULT_OUT = Path("site")
 
+_serving = under("Serving")
 
-@click.command()
-@click.option("--instance", help="A folder, or owner/name of a connected instance.  [default: this checkout's]")
+
+@click.command(cls=Verb)
+@instance_option
 @click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), default=DEFAULT_OUT, show_default=True,
-    help="Folder of the site; an earlier site there is replaced.",
-)  # fmt: skip
+    "--out",
+    type=FOLDER,
+    metavar="FOLDER",
+    default=DEFAULT_OUT,
+    show_default=True,
+    help="Of the site; an earlier site there is replaced.",
+)
 @click.option("--verify", is_flag=True, help="Hash every file: show those that were altered since registration.")
-@click.option("--serve", is_flag=True, help="Then serve it to this machine, until Ctrl-C.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to serve on.  [default: a free one]")
+@_serving("--serve", is_flag=True, help="Serve it afterwards, to this machine alone, until Ctrl-C.")
+@_serving("--port", metavar="N", type=click.IntRange(0, 65535), default=0, help="To serve on.  [default: a free one]")
 def browse(instance: str | None, out: Path, verify: bool, serve: bool, port: int) -> None:
     """Write a static site of an instance: its datasets, files, runs, models and leaderboards, and their lineage.
 
@@ -35,25 +44,10 @@ def browse(instance: str | None, out: Path, verify: bool, serve: bool, port: int
     from perturbench_lamin.browse.write import check_folder
 
     check_folder(out.absolute())
-    _connect(instance)
+    connect(instance)
     _tell(_written(out, verify), out)
     if serve:
         _serve(out, port)
-
-
-def _connect(instance: str | None) -> None:
-    """Connect to an instance that is there; none is made."""
-    from perturbench_lamin.cli.chain import project_folder
-    from perturbench_lamin.errors import InputError
-    from perturbench_lamin.lineage.instance import _marker, _slug, open_instance
-
-    if _slug(instance):
-        open_instance(instance, Path.cwd()).connect()
-        return
-    folder = Path(instance) if instance else project_folder()
-    if not _marker(folder).exists():
-        raise InputError("No instance is here", where=folder, fix="Give --instance FOLDER, or owner/name.")
-    open_instance(folder, folder).connect()
 
 
 def _written(out: Path, verify: bool) -> Site:

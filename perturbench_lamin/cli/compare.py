@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from perturbench_lamin.cli.files import FILE_IN, FILE_OUT
+from perturbench_lamin.cli.command import Verb, bundle, under
+from perturbench_lamin.cli.options import FILE_IN, FILE_OUT, FOLDER
 
 if TYPE_CHECKING:
     from perturbench_lamin.comparison.deposit import Deposit
@@ -16,45 +18,128 @@ DIFFERENT = 3
 """Exit code when the files differ."""
 
 
-@click.command()
+_deposited, _splits, _judging = under("Deposited file, in place of B"), under("Splits"), under("Judging")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which deposited file to compare with.
+
+    Attributes:
+        dataset: whose; None where there is none to find.
+        folder: of deposited files; None to fetch it.
+        download: fetch it.
+        revision: of the deposit; None for the first one seen.
+        file_name: which, where a dataset has several.
+        accept: ``FILE=SHA256`` of further files to accept.
+        work: where downloads and unpacked files are kept.
+    """
+
+    dataset: str | None
+    folder: Path | None
+    download: bool
+    revision: str | None
+    file_name: str | None
+    accept: tuple[str, ...]
+    work: Path
+
+    def named(self) -> bool:
+        """Whether anything says that one is wanted."""
+        return bool(self.dataset or self.folder or self.download)
+
+    def find(self) -> Deposit:
+        """The file.
+
+        Raises:
+            UsageError: the options do not say which, or contradict each other.
+        """
+        from perturbench_lamin.comparison.deposit import get_deposit
+
+        if self.dataset is None:
+            raise click.UsageError("Give B, or --dataset NAME with --deposited FOLDER or --download.")
+        if bool(self.folder) == self.download:
+            raise click.UsageError("Give --deposited FOLDER (files that you have) or --download (from Hugging Face).")
+        if any("=" not in word for word in self.accept):
+            raise click.UsageError("--accept wants FILE=SHA256.")
+        accepted = dict(word.split("=", 1) for word in self.accept)
+        return get_deposit(
+            self.dataset,
+            self.work,
+            folder=self.folder,
+            revision=self.revision,
+            file_name=self.file_name,
+            accepted=accepted,
+        )
+
+
+deposit_options = bundle(
+    "wanted",
+    Wanted,
+    {
+        "dataset": _deposited("--dataset", metavar="NAME", help="Whose deposited file."),
+        "folder": _deposited(
+            "--deposited", "folder", type=FOLDER, metavar="FOLDER", help="Of deposited files that you have."
+        ),
+        "download": _deposited("--download", is_flag=True, help="Fetch it from Hugging Face."),
+        "revision": _deposited(
+            "--revision", metavar="COMMIT", help="Of the deposit, to fetch.  [default: the first one seen]"
+        ),
+        "file_name": _deposited("--file", "file_name", metavar="NAME", help="Which one, where a dataset has several."),
+        "accept": _deposited(
+            "--accept", multiple=True, metavar="FILE=SHA256", help="Accept a file with this checksum."
+        ),
+        "work": _deposited(
+            "--work",
+            type=FOLDER,
+            metavar="FOLDER",
+            default=Path("work/deposited"),
+            show_default=True,
+            help="Where downloads and unpacked files are kept.",
+        ),
+    },
+)
+
+
+@click.command(cls=Verb)
 @click.argument("a", metavar="A.h5ad", type=FILE_IN)
 @click.argument("b", metavar="[B.h5ad]", type=FILE_IN, required=False)
-@click.option("--dataset", metavar="NAME", help="Compare with the deposited file of this dataset, in place of B.")
-@click.option(
-    "--deposited", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Folder of deposited files."
+@deposit_options
+@_splits(
+    "--split-a",
+    "splits_a",
+    multiple=True,
+    type=FILE_IN,
+    metavar="CSV",
+    help="Of A's cells; may be given several times.",
 )
-@click.option("--download", is_flag=True, help="Fetch the deposited file from Hugging Face.")
-@click.option("--revision", help="Revision of the deposit to fetch, such as a commit.  [default: the first one seen]")
-@click.option("--file", "file_name", metavar="NAME", help="Which deposited file, where a dataset has several.")
-@click.option("--accept", multiple=True, metavar="FILE=SHA256", help="Accept a deposited file with this checksum.")
-@click.option(
-    "--work", type=click.Path(path_type=Path, file_okay=False), default=Path("work/deposited"), show_default=True,
-    help="Where downloads and unpacked files are kept.",
-)  # fmt: skip
-@click.option("--split-a", "splits_a", multiple=True, type=FILE_IN, metavar="CSV", help="A split of A's cells.")
-@click.option("--split-b", "splits_b", multiple=True, type=FILE_IN, metavar="CSV", help="A split of B's cells.")
-@click.option("--rtol", default=1e-5, show_default=True, help="Relative tolerance of numbers.")
-@click.option("--atol", default=1e-8, show_default=True, help="Absolute tolerance of numbers.")
-@click.option(
-    "--cells", type=click.Choice(["auto", "name", "content"]), default="auto", show_default=True, help="Match cells by."
+@_splits(
+    "--split-b",
+    "splits_b",
+    multiple=True,
+    type=FILE_IN,
+    metavar="CSV",
+    help="Of B's cells; may be given several times.",
 )
-@click.option("--common", is_flag=True, help="Judge only columns, layers, splits and uns entries that both have.")
-@click.option(
-    "--ignore", multiple=True, metavar="PART", help="Leave out X, counts, obs, var, layers, obsm, splits, uns."
+@_judging("--rtol", metavar="X", type=float, default=1e-5, show_default=True, help="Relative tolerance of numbers.")
+@_judging("--atol", metavar="X", type=float, default=1e-8, show_default=True, help="Absolute tolerance of numbers.")
+@_judging(
+    "--cells",
+    type=click.Choice(["auto", "name", "content"]),
+    default="auto",
+    show_default=True,
+    help="Match cells by their names, or by their counts.",
 )
-@click.option("--examples", default=5, show_default=True, type=click.IntRange(1), help="Names and values to show.")
+@_judging("--common", is_flag=True, help="Judge only columns, layers, splits and uns entries that both have.")
+@_judging("--ignore", multiple=True, metavar="PART", help="Leave out X, counts, obs, var, layers, obsm, splits, uns.")
+@click.option(
+    "--examples", metavar="N", default=5, show_default=True, type=click.IntRange(1), help="Names and values to show."
+)
 @click.option("--out", type=FILE_OUT, metavar="OUT.json", help="Write everything that was found.")
 @click.option("--report", "page", type=FILE_OUT, metavar="REPORT.html", help="Write one self-contained page.")
 def compare(
     a: Path,
     b: Path | None,
-    dataset: str | None,
-    deposited: Path | None,
-    download: bool,
-    revision: str | None,
-    file_name: str | None,
-    accept: tuple[str, ...],
-    work: Path,
+    wanted: Wanted,
     splits_a: tuple[Path, ...],
     splits_b: tuple[Path, ...],
     rtol: float,
@@ -85,10 +170,10 @@ def compare(
 
     config = CompareConfig(rtol, atol, cells, common, ignore, examples)  # type: ignore[arg-type]
     if b is None:
-        found = _deposit(dataset, deposited, download, revision, file_name, accept, work)
+        found = wanted.find()
         b, splits_b = found.cells, (*splits_b, *(found.splits if splits_a else ()))
         click.echo(found.told(), err=True)
-    elif dataset or deposited or download:
+    elif wanted.named():
         raise click.UsageError("Give B, or --dataset with --deposited or --download, not both.")
     with unpacked(a) as first, unpacked(b) as second:
         comparison = compare_files(first, second, config, splits_a=splits_a, splits_b=splits_b, progress=interactive())
@@ -99,24 +184,3 @@ def compare(
         click.echo(f"Written: {write_report(comparison, page, title=f'{a.name} and {b.name}')}")
     if comparison.differences:
         raise SystemExit(DIFFERENT)
-
-
-def _deposit(
-    dataset: str | None,
-    deposited: Path | None,
-    download: bool,
-    revision: str | None,
-    file_name: str | None,
-    accept: tuple[str, ...],
-    work: Path,
-) -> Deposit:
-    from perturbench_lamin.comparison.deposit import get_deposit
-
-    if dataset is None:
-        raise click.UsageError("Give B, or --dataset NAME with --deposited DIR or --download.")
-    if bool(deposited) == download:
-        raise click.UsageError("Give --deposited DIR (files that you have) or --download (from Hugging Face).")
-    if any("=" not in word for word in accept):
-        raise click.UsageError("--accept wants FILE=SHA256.")
-    accepted = dict(word.split("=", 1) for word in accept)
-    return get_deposit(dataset, work, folder=deposited, revision=revision, file_name=file_name, accepted=accepted)

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import click
 
+from perturbench_lamin.cli.command import Verb
+from perturbench_lamin.cli.options import FILE_OUT, connect, instance_option
 
-@click.command()
+
+@click.command(cls=Verb)
 @click.argument("key")
-@click.option("--instance", help="A folder, or owner/name of a connected instance.  [default: this checkout's]")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Write it here: .json.")
+@instance_option
+@click.option("--out", type=FILE_OUT, metavar="OUT.json", required=True, help="The file to write.")
 def croissant(key: str, instance: str | None, out: Path) -> None:
     """Write Croissant metadata of the curated dataset KEY (a key or a uid).
 
@@ -18,10 +21,7 @@ def croissant(key: str, instance: str | None, out: Path) -> None:
     Example:
       perturbench-lamin croissant curated/norman19.h5ad --out norman19.croissant.json
     """
-    from perturbench_lamin.cli.chain import project_folder
-    from perturbench_lamin.lineage.instance import open_instance
-
-    open_instance(instance, Path() if instance else project_folder()).connect()
+    connect(instance)
     from perturbench_lamin.lineage import artifacts
     from perturbench_lamin.metadata.croissant import describe, write_croissant
 

@@ -7,49 +7,45 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from perturbench_lamin.cli.options import assignments
-from perturbench_lamin.conditions import ObsKeys
+from perturbench_lamin.cli.command import Verb, under
+from perturbench_lamin.cli.options import FILE_IN, FILE_OUT, assignments, keys_options
+from perturbench_lamin.evaluation.profiles import PROFILES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+
+    from perturbench_lamin.conditions import ObsKeys
     from perturbench_lamin.evaluation.result import Evaluation
 
-FILE_IN = click.Path(path_type=Path, exists=True, dir_okay=False)
-FILE_OUT = click.Path(path_type=Path, dir_okay=False)
+_genes, _task, _scoring = under("Genes"), under("Parameters of the task"), under("Scores")
 
 
-def keys_options(command: Any) -> Any:
-    """The options that say which obs columns hold conditions and covariates."""
-    options = (
-        click.option("--perturbation-key", default="condition", show_default=True, help="obs column of conditions."),
-        click.option(
-            "--covariate-key", "covariate_keys", multiple=True, help="obs column; may be given several times."
-        ),
-        click.option("--control", default="control", show_default=True, help="The value that marks control cells."),
-        click.option("--delimiter", default="+", show_default=True, help="Joins a combination's parts; '' for none."),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def obs_keys(perturbation_key: str, covariate_keys: tuple[str, ...], control: str, delimiter: str) -> ObsKeys:
-    """The options as the package's own type."""
-    return ObsKeys(perturbation_key, covariate_keys, control, delimiter or None)
-
-
-@click.command()
+@click.command(cls=Verb)
 @click.argument("source", metavar="IN.h5ad", type=FILE_IN)
+@click.option("--out", required=True, type=FILE_OUT, metavar="OUT.h5ad", help="The file to write.")
 @keys_options
-@click.option("--hvg", default=4000, show_default=True, type=click.IntRange(0), help="Highly variable genes to keep.")
-@click.option("--degs", default=25, show_default=True, type=click.IntRange(0), help="DE genes a condition to keep.")
-@click.option("--min-cells", default=10, show_default=True, type=click.IntRange(0), help="Cells that express a gene.")
-@click.option("--out", required=True, type=FILE_OUT, metavar="OUT.h5ad")
+@_genes("--hvg", metavar="N", default=4000, show_default=True, type=click.IntRange(0), help="Highly variable, to keep.")
+@_genes(
+    "--degs",
+    metavar="N",
+    default=25,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Differentially expressed, of each condition, to keep.",
+)
+@_genes(
+    "--min-cells",
+    metavar="N",
+    default=10,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Genes expressed in fewer cells are left out.",
+)
 def preprocess(
     source: Path,
-    perturbation_key: str,
-    covariate_keys: tuple[str, ...],
-    control: str,
-    delimiter: str,
+    keys: ObsKeys,
     hvg: int,
     degs: int,
     min_cells: int,
@@ -66,34 +62,37 @@ def preprocess(
     from perturbench_lamin.curation.preprocess import preprocess_file
     from perturbench_lamin.curation.report import PreprocessParams
 
-    keys = obs_keys(perturbation_key, covariate_keys, control, delimiter)
     params = PreprocessParams(highly_variable=hvg, degs=degs, min_cells=min_cells)
     report = preprocess_file(source, out, keys, params, progress=interactive())
     click.echo(report.table().to_string(index=False, na_rep=""))
     click.echo(f"\nWritten: {out}")
 
 
-@click.command()
+def _tasks() -> Iterator[tuple[str, str]]:
+    from perturbench_lamin.splitting.tasks import TASKS
+
+    for name, task in TASKS.items():
+        yield name, task.summary
+
+
+@click.command(cls=Verb, lists=[("Tasks", _tasks)])
 @click.argument("source", metavar="OBS.csv|h5ad", type=FILE_IN)
-@click.option("--task", required=True, help="transfer, combine, combine-inverse, unseen, manual, …")
+@click.option("--task", required=True, metavar="TASK", help="One of those above.")
+@click.option("--out", required=True, type=FILE_OUT, metavar="OUT.csv", help="The file to write.")
 @keys_options
-@click.option("--seed", type=int, help="Seed of the draws.")
-@click.option("--max-heldout-covariates", type=int, help="States a perturbation is held out in, at most.")
-@click.option("--min-train-covariates", type=int, help="States a perturbation stays in training, at least.")
-@click.option("--max-heldout-fraction", type=float, help="Share held out a state.")
-@click.option("--max-heldout-perturbations", type=int, help="Their number.")
-@click.option("--train-control-fraction", type=float, help="Share of the control cells in training.")
-@click.option("--test-fraction", type=float, help="Share of the held-out conditions in test; the rest is val.")
-@click.option("--downsample-fraction", type=float, help="Share of the conditions to use at all.")
-@click.option("--param", "others", multiple=True, metavar="NAME=VALUE", help="Another parameter of the task.")
-@click.option("--out", required=True, type=FILE_OUT, metavar="OUT.csv")
+@_task("--seed", metavar="N", type=int, help="Of the draws.")
+@_task("--max-heldout-covariates", metavar="N", type=int, help="States a perturbation is held out in, at most.")
+@_task("--min-train-covariates", metavar="N", type=int, help="States a perturbation stays in training, at least.")
+@_task("--max-heldout-fraction", metavar="F", type=float, help="Share of a state's conditions held out, at most.")
+@_task("--max-heldout-perturbations", metavar="N", type=int, help="Their number, at most.")
+@_task("--train-control-fraction", metavar="F", type=float, help="Share of the control cells in training.")
+@_task("--test-fraction", metavar="F", type=float, help="Share of the held-out conditions in test; the rest is val.")
+@_task("--downsample-fraction", metavar="F", type=float, help="Share of the conditions to use at all.")
+@_task("--param", "others", multiple=True, metavar="NAME=VALUE", help="Another parameter of the task.")
 def split(
     source: Path,
     task: str,
-    perturbation_key: str,
-    covariate_keys: tuple[str, ...],
-    control: str,
-    delimiter: str,
+    keys: ObsKeys,
     others: tuple[str, ...],
     out: Path,
     **params: Any,
@@ -107,44 +106,57 @@ def split(
     """
     from perturbench_lamin.splitting.io import write_split
     from perturbench_lamin.splitting.obs import read_obs
-    from perturbench_lamin.splitting.summary import split_summary
+    from perturbench_lamin.splitting.summary import excluded_pairs, split_summary
     from perturbench_lamin.splitting.tasks import make_split
 
-    keys = obs_keys(perturbation_key, covariate_keys, control, delimiter)
     obs = read_obs(source)
     given = {name: value for name, value in params.items() if value is not None} | assignments(others, "--param")
     parts = make_split(obs, task, keys, given)
     write_split(parts, out)
     click.echo(split_summary(obs, parts, keys).to_string())
+    _tell_excluded(excluded_pairs(obs, parts, keys))
     click.echo(f"\nWritten: {out}")
 
 
-@click.command()
-@click.option("--truth", required=True, type=FILE_IN, help="Observed cells, controls included (log1p).")
-@click.option("--prediction", "predictions", multiple=True, required=True, metavar="[NAME=]P.h5ad")
-@keys_options
-@click.option("--profile", default="perturbench", show_default=True, help="Whose metrics and definitions.")
-@click.option("--training", type=FILE_IN, help="Training cells, for metrics that refer to the perturbation mean.")
+def _profiles() -> Iterator[tuple[str, str]]:
+    for profile in PROFILES.values():
+        yield profile.name, profile.description
+
+
+@click.command(cls=Verb, lists=[("Profiles", _profiles)])
+@click.option("--truth", required=True, type=FILE_IN, metavar="T.h5ad", help="Observed cells, with controls (log1p).")
 @click.option(
-    "--baselines", is_flag=True, help="Score the baselines that can be made from the truth and training, too."
+    "--prediction",
+    "predictions",
+    multiple=True,
+    required=True,
+    metavar="[NAME=]P.h5ad",
+    help="In the same form; may be given several times. The name is the model's.",
 )
-@click.option("--allow-missing", is_flag=True, help="Leave conditions without a prediction out, counted.")
-@click.option(
+@click.option("--out", required=True, type=FILE_OUT, metavar="OUT.csv|parquet", help="The table to write.")
+@click.option("--report", "page", type=FILE_OUT, metavar="REPORT.html", help="Write one self-contained page, too.")
+@keys_options
+@_scoring(
+    "--profile",
+    type=click.Choice(list(PROFILES)),
+    default="perturbench",
+    show_default=True,
+    help="Which metrics, by whose definitions.",
+)
+@_scoring("--training", type=FILE_IN, metavar="T.h5ad", help="Training cells, for metrics that refer to their mean.")
+@_scoring("--baselines", is_flag=True, help="Score the baselines that can be made from the truth and training, too.")
+@_scoring("--allow-missing", is_flag=True, help="Leave conditions without a prediction out, counted.")
+@under("Hardware")(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
     show_default=True,
-    help="Where to compute; auto: on a GPU where there is one.",
+    help="What computes; auto: a GPU where there is one.",
 )
-@click.option("--report", "page", type=FILE_OUT, metavar="REPORT.html", help="Write one self-contained page, too.")
-@click.option("--out", required=True, type=FILE_OUT, metavar="OUT.csv|parquet")
 def evaluate(
     truth: Path,
     predictions: tuple[str, ...],
-    perturbation_key: str,
-    covariate_keys: tuple[str, ...],
-    control: str,
-    delimiter: str,
+    keys: ObsKeys,
     profile: str,
     training: Path | None,
     baselines: bool,
@@ -165,22 +177,21 @@ def evaluate(
     """
     from perturbench_lamin.cli.progress import interactive
     from perturbench_lamin.evaluation.calibration import calibrate
-    from perturbench_lamin.evaluation.evaluate import evaluate_files
+    from perturbench_lamin.evaluation.evaluate import evaluate as score
     from perturbench_lamin.evaluation.report import write_report
 
-    keys = obs_keys(perturbation_key, covariate_keys, control, delimiter)
-    result = evaluate_files(
+    result = score(
         truth,
         _named(predictions),
         keys,
         profile,
-        out=out,
         training=training,
         allow_missing=allow_missing,
         baselines=baselines or page is not None,
         progress=interactive(),
         device=device,
     )
+    result.write(out)
     if page:
         write_report(result, page, calibration=calibrate(truth, keys, profile, training=training, device=device))
     click.echo(_summary(result))
@@ -190,10 +201,14 @@ def evaluate(
     click.echo(f"\nWritten: {out}" + (f" and {page}" if page else ""))
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.argument("tables", nargs=-1, required=True, type=FILE_IN)
-@click.option("--perturbation-key", default="condition", show_default=True, help="Column of conditions.")
-@click.option("--metric", "metrics", multiple=True, help="Show these alone, in this order; all by default.")
+@click.option(
+    "--perturbation-key", metavar="COLUMN", default="condition", show_default=True, help="Column of conditions."
+)
+@click.option(
+    "--metric", "metrics", metavar="NAME", multiple=True, help="Show these alone, in this order.  [default: all]"
+)
 @click.option(
     "--average",
     type=click.Choice(["micro", "macro"]),
@@ -223,10 +238,10 @@ def leaderboard(
 
     from perturbench_lamin.evaluation import leaderboard as boards
     from perturbench_lamin.evaluation.figure import leaderboard_figure
-    from perturbench_lamin.evaluation.result import write_table
+    from perturbench_lamin.evaluation.result import read_table, write_table
     from perturbench_lamin.files import atomic_path, write_text
 
-    read = [pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path) for path in tables]
+    read = [read_table(path) for path in tables]
     board = boards.leaderboard(pd.concat(read, ignore_index=True), average=average, condition=perturbation_key)
     chosen = metrics or None
     if markdown:
@@ -242,6 +257,15 @@ def leaderboard(
             leaderboard_figure(board, chosen).savefig(temporary, dpi=120)
     if out or figure:
         click.echo(f"\nWritten: {' and '.join(str(path) for path in (out, figure) if path)}")
+
+
+def _tell_excluded(pairs: pd.DataFrame) -> None:
+    """Name the pairs of covariate state and condition that the split leaves out."""
+    from perturbench_lamin.errors import some
+
+    if not pairs.empty:
+        names = (" ".join(map(str, pair)) for pair in pairs.drop(columns="cells").itertuples(index=False))
+        click.echo(f"\nExcluded: {pairs['cells'].sum():,} cells of {some(names)}.")
 
 
 def _summary(result: Evaluation) -> str:

@@ -19,9 +19,9 @@ HUGE_PAGES: Mapping[str, str] = {"THP_MEM_ALLOC_ENABLE": "1"}
 
 VERBS: Mapping[str, tuple[str, str]] = {
     "demo": ("chain", "Run a whole chain on simulated data."),
-    "run": ("chain", "Run a dataset's notebooks, from the raw file to the leaderboard."),
-    "experiment": ("experiment", "Run one of the paper's experiments, or a search, on an instance."),
     "datasets": ("chain", "List the datasets of the catalog."),
+    "run": ("chain", "Run a dataset's notebooks, from the raw file to the leaderboard."),
+    "experiment": ("experiment", "Run one of the paper's experiments, or a search."),
     "lineage": ("chain", "Show how an artifact came about."),
     "reproduce": ("reproduce", "Make a recorded artifact again from its lineage, and compare."),
     "croissant": ("croissant", "Describe a curated dataset for dataset search engines."),

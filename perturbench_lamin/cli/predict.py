@@ -7,30 +7,48 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from perturbench_lamin.cli.training_options import FILE_IN, FILE_OUT
+from perturbench_lamin.cli.command import Verb, under
+from perturbench_lamin.cli.options import FILE_IN, FILE_OUT
+from perturbench_lamin.training.config import ACCELERATORS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-@click.command()
+_what, _how = under("What to predict"), under("How")
+
+
+@click.command(cls=Verb)
 @click.argument("checkpoint", metavar="CHECKPOINT", type=FILE_IN)
-@click.option("--curated", required=True, type=FILE_IN, metavar="CURATED.h5ad", help="Where the controls are.")
-@click.option("--split", "split_file", type=FILE_IN, metavar="SPLIT.csv", help="Predict one part of it.")
-@click.option("--which", type=click.Choice(["train", "val", "test"]), default="test", show_default=True)
-@click.option(
+@click.option("--curated", required=True, type=FILE_IN, metavar="CURATED.h5ad", help="Where the control cells are.")
+@click.option("--out", required=True, type=FILE_OUT, metavar="PREDICTIONS.h5ad", help="The file to write.")
+@_what("--split", "split_file", type=FILE_IN, metavar="SPLIT.csv", help="The conditions of one part of it.")
+@_what("--which", type=click.Choice(["train", "val", "test"]), default="test", show_default=True, help="The part.")
+@_what(
     "--conditions",
     type=FILE_IN,
     metavar="FILE.csv",
-    help="Predict these instead: columns of conditions and covariates.",
+    help="These instead: a row each, with the columns of conditions and covariates.",
 )
-@click.option("--kind", type=click.Choice(["cells", "mean"]), default="cells", show_default=True)
-@click.option("--max-control-cells", default=1000, show_default=True, type=click.IntRange(1), help="Of each state.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the choice of controls.")
-@click.option("--batch-size", default=4000, show_default=True, type=click.IntRange(1))
-@click.option("--accelerator", default="auto", show_default=True, help="auto, cpu or gpu.")
-@click.option("--other-data", is_flag=True, help="The file has other cells than the training's, on purpose.")
-@click.option("--out", required=True, type=FILE_OUT, metavar="PREDICTIONS.h5ad")
+@_what("--other-data", is_flag=True, help="The file has other cells than the training's, on purpose.")
+@_how(
+    "--kind",
+    type=click.Choice(["cells", "mean"]),
+    default="cells",
+    show_default=True,
+    help="Cells, or one mean row for each condition and covariate state.",
+)
+@_how(
+    "--max-control-cells",
+    metavar="N",
+    default=1000,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Of each covariate state, at most.",
+)
+@_how("--seed", metavar="N", default=0, show_default=True, type=click.IntRange(0), help="Of the choice of controls.")
+@_how("--batch-size", metavar="N", default=4000, show_default=True, type=click.IntRange(1), help="Cells at a time.")
+@_how("--accelerator", type=click.Choice(ACCELERATORS), default="auto", show_default=True, help="What computes.")
 def predict(
     checkpoint: Path,
     curated: Path,

@@ -7,24 +7,26 @@ from typing import TYPE_CHECKING
 
 import click
 
+from perturbench_lamin.cli.command import Verb
+from perturbench_lamin.cli.options import FILE_OUT, FOLDER, connect, instance_option
 from perturbench_lamin.errors import ChainError
 
 if TYPE_CHECKING:
     from perturbench_lamin.reproduction.result import StepResult
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.argument("key")
-@click.option("--instance", help="A folder, or owner/name of a connected instance.  [default: this checkout's]")
+@instance_option
 @click.option(
     "--from",
     "start",
     type=click.Choice(["raw", "curated"]),
-    help="Take raw, or curated, artifacts as recorded.  [default: ingest again too, from the recorded raw files]",
+    help="Start from raw, or curated, artifacts as recorded.  [default: ingest again, too]",
 )
 @click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
-@click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="Keep the scratch instance here.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the table here too: .csv.")
+@click.option("--keep", type=FOLDER, metavar="FOLDER", help="Keep the scratch instance here.")
+@click.option("--out", type=FILE_OUT, metavar="OUT.csv", help="Write the table of the steps, too.")
 def reproduce(
     key: str, instance: str | None, start: str | None, dry_run: bool, keep: Path | None, out: Path | None
 ) -> None:
@@ -39,10 +41,7 @@ def reproduce(
       perturbench-lamin reproduce leaderboards/norman19/combine.csv --dry-run
       perturbench-lamin reproduce curated/norman19.h5ad --from raw
     """
-    from perturbench_lamin.cli.chain import project_folder
-    from perturbench_lamin.lineage.instance import open_instance
-
-    open_instance(instance, Path() if instance else project_folder()).connect()
+    connect(instance)
     from perturbench_lamin.reproduction import reproduce as steps
     from perturbench_lamin.reproduction.show import plan_text, results_table, results_text
     from perturbench_lamin.reproduction.trace import find, trace
@@ -64,7 +63,7 @@ def reproduce(
 def _conclude(results: list[StepResult], keep: Path | None) -> None:
     lost = [result for result in results if not result.reproduced]
     if lost:
-        kept = f"Everything is in {keep}." if keep else "With --keep DIR the scratch instance stays to be looked at."
+        kept = f"Everything is in {keep}." if keep else "With --keep FOLDER the scratch instance stays to be looked at."
         raise ChainError(
             f"{len(lost)} of {len(results)} steps were not reproduced: {lost[0].step.name} is {lost[0].state}", fix=kept
         )

@@ -3,41 +3,44 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from perturbench_lamin.cli.training_options import FILE_IN, FOLDER_OUT, configuration, configuration_options
+from perturbench_lamin.cli.command import Verb
+from perturbench_lamin.cli.options import FILE_IN, FOLDER
+from perturbench_lamin.cli.training_options import SEED, SETTINGS, Choice, choice_options, settings_options
 
 if TYPE_CHECKING:
     from perturbench_lamin.training.fit import FitResult
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.argument("curated", metavar="CURATED.h5ad", type=FILE_IN)
 @click.option("--split", "split_file", required=True, type=FILE_IN, metavar="SPLIT.csv", help="Made by split.")
-@configuration_options
-@click.option("--seed", type=click.IntRange(0), help="Of weights, order of cells, control draws and dropout.")
-@click.option("--out", required=True, type=FOLDER_OUT, metavar="FOLDER", help="For checkpoints and the history.")
+@click.option("--out", required=True, type=FOLDER, metavar="FOLDER", help="For checkpoints and the history.")
+@click.option(
+    "--resume/--no-resume",
+    default=None,
+    help="Insist on going on with the training in FOLDER, or start anew.  [default: go on where it is the same]",
+)
+@choice_options
+@settings_options({**SETTINGS, "seed": SEED})
 def train(
     curated: Path,
     split_file: Path,
-    model: str | None,
-    preset: str | None,
-    file: Path | None,
-    changes: tuple[str, ...],
-    max_epochs: int | None,
-    accelerator: str | None,
-    seed: int | None,
     out: Path,
+    resume: bool | None,
+    choice: Choice,
+    settings: dict[str, Any],
 ) -> None:
     """Train a model on a curated file and a split. The same command after a kill goes on from the last epoch.
 
     \b
     Examples:
       perturbench-lamin train curated.h5ad --split combine.csv --model linear --preset quick --out runs/linear
-      perturbench-lamin train curated.h5ad --split combine.csv --model latent_additive \\
-          --set encoder_width=512 --set batch_size=1000 --seed 1 --accelerator gpu --out runs/latent-1
+      perturbench-lamin train curated.h5ad --split combine.csv --model latent_additive --batch-size 1000 \\
+          --set encoder_width=512 --seed 1 --accelerator gpu --precision bf16-mixed --out runs/latent-1
     """
     from perturbench_lamin.cli.progress import interactive
     from perturbench_lamin.loading.header import read_header
@@ -46,18 +49,22 @@ def train(
     from perturbench_lamin.training.fit import fit
 
     header = read_header(curated)
-    config = configuration(
-        model, preset, file, changes, header.info.dataset, seed=seed, max_epochs=max_epochs, accelerator=accelerator
-    )
+    config = choice.configuration(header.info.dataset, **settings)
     split = read_split(split_file, header.obs.index)
     words = file_provenance(curated, split_file)
-    _tell(fit(curated, split, config, out, provenance=words, progress=interactive()))
+    _tell(fit(curated, split, config, out, provenance=words, progress=interactive(), resume=resume))
 
 
 def _tell(result: FitResult) -> None:
+    from lightning.fabric.utilities.rank_zero import rank_zero_only
+
+    if rank_zero_only.rank:  # one of several processes says it for all
+        return
     history = result.history
     resumed = f", {result.resumed_from} of them before an interruption" if result.resumed_from else ""
     best = history.loc[history["val_loss"].idxmin()]
     click.echo(f"{len(history)} epochs{resumed}; ended by {result.stopped}.")
     click.echo(f"Best validation loss {best['val_loss']:.6g} in epoch {int(best['epoch']) + 1}.")
+    if result.memory:
+        click.echo(f"{result.memory}.")
     click.echo(f"\nWritten: {result.best_checkpoint}")

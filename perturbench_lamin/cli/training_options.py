@@ -1,97 +1,160 @@
-"""What the verbs train and tune share: how a training's configuration is put together."""
+"""What the verbs that train share: which model, by which settings, on what hardware."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from perturbench_lamin.cli.options import assignments
+from perturbench_lamin.cli.command import Decorator, bundle, under
+from perturbench_lamin.cli.options import FILE_IN, assignments
+from perturbench_lamin.errors import InputError, nearest
+from perturbench_lamin.loading.placement import MEMORIES
+from perturbench_lamin.models.registry import MODELS
+from perturbench_lamin.training.config import ACCELERATORS, PRECISIONS, TrainConfig
+from perturbench_lamin.training.presets import PRESETS
 
-if TYPE_CHECKING:
-    from perturbench_lamin.training.config import TrainConfig
+_model, _length, _hardware = under("Model"), under("Training"), under("Hardware")
 
-FILE_IN = click.Path(path_type=Path, exists=True, dir_okay=False)
-FILE_OUT = click.Path(path_type=Path, dir_okay=False)
-FOLDER_OUT = click.Path(path_type=Path, file_okay=False)
-
-
-def configuration_options(command: Any) -> Any:
-    """The options that say how to train."""
-    options = (
-        click.option("--model", help="A name in the registry; a configuration file may name it instead."),
-        click.option(
-            "--preset",
-            type=click.Choice(["quick", "published"]),
-            help="Small networks and few epochs, or the published hyperparameters.  [default: the model's defaults]",
-        ),
-        click.option("--config", "file", type=FILE_IN, metavar="FILE.json|yaml", help="A configuration instead."),
-        click.option(
-            "--set", "changes", multiple=True, metavar="NAME=VALUE", help="A setting or hyperparameter, over the rest."
-        ),
-        click.option("--max-epochs", type=click.IntRange(1), help="Epochs at most."),
-        click.option("--accelerator", help="Lightning's: auto, cpu, gpu.  [default: auto]"),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
+MODEL_NAMES = f"{', '.join(MODELS)}, or one of another package"
+PRESET = "quick: small networks, few epochs; published: the paper's hyperparameters."
 
 
-def configuration(
-    model: str | None,
-    preset: str | None,
-    file: Path | None,
-    changes: Iterable[str],
-    dataset: str,
-    **settings: Any,
-) -> TrainConfig:
-    """A training's configuration from the options; what is more particular wins.
+def _or_the_presets(help: str, default: object) -> str:
+    return f"{help}  [default: the preset's; without one {default}]"
 
-    Args:
-        model: a name in the registry.
+
+SEED = _length(
+    "--seed",
+    metavar="N",
+    type=click.IntRange(0),
+    help=f"Of weights, order of cells, control draws and dropout.  [default: {TrainConfig.seed}]",
+)
+SETTINGS = {
+    "max_epochs": _length(
+        "--max-epochs",
+        metavar="N",
+        type=click.IntRange(1),
+        help=_or_the_presets("Epochs at most.", TrainConfig.max_epochs),
+    ),
+    "batch_size": _length(
+        "--batch-size",
+        metavar="N",
+        type=click.IntRange(1),
+        help=_or_the_presets("Cells in a batch, of all devices together.", TrainConfig.batch_size),
+    ),
+    "precision": _length(
+        "--precision",
+        type=click.Choice(PRECISIONS),
+        help=_or_the_presets("Mixed ones save a GPU's memory and time.", TrainConfig.precision),
+    ),
+    "accelerator": _hardware(
+        "--accelerator",
+        type=click.Choice(ACCELERATORS),
+        help="What computes.  [default: auto, a GPU where there is one]",
+    ),
+    "devices": _hardware("--devices", metavar="N", type=int, help="How many, -1 for all.  [default: 1]"),
+    "memory": _hardware(
+        "--memory",
+        type=click.Choice(MEMORIES),
+        help="Where expression is held; the result is the same.  [default: auto, the fastest where it fits]",
+    ),
+    "prefetch": _hardware(
+        "--prefetch",
+        metavar="N",
+        type=click.IntRange(0),
+        help="Batches made ahead; the result is the same.  [default: 2 for a GPU or from disk, else 0]",
+    ),
+}
+"""Fields of a training's configuration that are options of their own."""
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """The values that were given: what was not leaves what there is."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def settings_options(options: Mapping[str, Decorator] = SETTINGS) -> Decorator:
+    """Options of which the verb takes those that were given, as ``settings``."""
+    return bundle("settings", given, options)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which model to train, by what.
+
+    Attributes:
+        model: a name in the registry; None where the file names it.
         preset: a preset's name.
         file: a configuration file, instead of a preset.
         changes: ``NAME=VALUE``, of settings or hyperparameters.
-        dataset: the dataset's name, for published hyperparameters.
-        **settings: options of their own, such as ``seed``; None leaves what there is.
-
-    Raises:
-        InputError: no model is named, two sources contradict each other, or a name or value is wrong.
     """
-    from perturbench_lamin.training.config import TrainConfig
-    from perturbench_lamin.training.config_file import read_plain
-    from perturbench_lamin.training.presets import training_config
 
-    plain = read_plain(file) if file else {}
-    name = _model(model, plain, file, preset)
-    base = training_config(name, dataset, preset).to_dict() if preset else {"hyperparameters": {}, **plain}
-    given = {key: value for key, value in settings.items() if value is not None}
-    own, hyperparameters = _sorted_out(name, assignments(changes, "--set"))
-    merged = {**base["hyperparameters"], **hyperparameters}
-    return TrainConfig.from_dict({**base, **own, **given, "model": name, "hyperparameters": merged})
+    model: str | None
+    preset: str | None
+    file: Path | None
+    changes: tuple[str, ...]
+
+    def configuration(self, dataset: str, **settings: Any) -> TrainConfig:
+        """The training's configuration; what is more particular wins.
+
+        Args:
+            dataset: the dataset's name, for published hyperparameters.
+            **settings: from options of their own, such as ``seed``.
+
+        Raises:
+            InputError: no model is named, two sources contradict each other, or a name or value is wrong.
+        """
+        from perturbench_lamin.training.config_file import read_plain
+        from perturbench_lamin.training.presets import training_config
+
+        plain = read_plain(self.file) if self.file else {}
+        name = self._name(plain)
+        base = {"hyperparameters": {}, **plain}
+        if self.preset:
+            base = training_config(name, dataset, self.preset).to_dict()
+        own, hyperparameters = _sorted_out(name, assignments(self.changes, "--set"))
+        merged = {**base["hyperparameters"], **hyperparameters}
+        return TrainConfig.from_dict({**base, **own, **settings, "model": name, "hyperparameters": merged})
+
+    def _name(self, plain: Mapping[str, Any]) -> str:
+        if self.file and self.preset:
+            raise InputError("A preset and a configuration file", where="--preset, --config", fix="Give one of them.")
+        if self.model and plain.get("model", self.model) != self.model:
+            raise InputError(
+                f"The file is for {plain['model']!r}, not {self.model!r}", where=self.file, fix="Leave --model out."
+            )
+        name = self.model or plain.get("model")
+        if not name:
+            raise InputError("No model is named", where="--model", fix="For example --model linear.")
+        return str(name)
 
 
-def _model(model: str | None, plain: Mapping[str, Any], file: Path | None, preset: str | None) -> str:
-    from perturbench_lamin.errors import InputError
-
-    if file and preset:
-        raise InputError("A preset and a configuration file", where="--preset, --config", fix="Give one of them.")
-    if model and plain.get("model", model) != model:
-        raise InputError(f"The file is for {plain['model']!r}, not {model!r}", where=file, fix="Leave --model out.")
-    name = model or plain.get("model")
-    if not name:
-        raise InputError("No model is named", where="--model", fix="For example --model linear.")
-    return str(name)
+choice_options = bundle(
+    "choice",
+    Choice,
+    {
+        "model": _model("--model", metavar="NAME", help=f"{MODEL_NAMES}; a configuration file may name it instead."),
+        "preset": _model("--preset", type=click.Choice(PRESETS), help=f"{PRESET}  [default: the model's defaults]"),
+        "file": _model("--config", "file", type=FILE_IN, metavar="FILE.json|yaml", help="A configuration instead."),
+        "changes": _model(
+            "--set",
+            "changes",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="A hyperparameter, or any setting, over the rest; may be given several times.",
+        ),
+    },
+)
+"""The verb takes ``choice``."""
 
 
 def _sorted_out(model: str, changes: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
     """The changes to the training's settings, and those to the model's hyperparameters."""
-    from perturbench_lamin.errors import InputError, nearest
     from perturbench_lamin.models.registry import hyperparameters
-    from perturbench_lamin.training.config import TrainConfig
 
     settings = {item.name for item in fields(TrainConfig)} - {"model", "hyperparameters"}
     known = set(asdict(hyperparameters(model)))

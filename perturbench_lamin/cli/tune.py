@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from perturbench_lamin.cli.training_options import FILE_IN, FOLDER_OUT, configuration, configuration_options
+from perturbench_lamin.cli.command import Verb, under
+from perturbench_lamin.cli.options import FILE_IN, FOLDER
+from perturbench_lamin.cli.training_options import SETTINGS, Choice, choice_options, settings_options
 
 if TYPE_CHECKING:
     import optuna
@@ -15,43 +17,70 @@ if TYPE_CHECKING:
     from perturbench_lamin.training.tune_config import Search
 
 
-@click.command()
+_search, _study, _winner = under("Search"), under("Study"), under("Winner")
+
+
+@click.command(cls=Verb)
 @click.argument("curated", metavar="CURATED.h5ad", type=FILE_IN)
 @click.option("--split", "split_file", required=True, type=FILE_IN, metavar="SPLIT.csv", help="Made by split.")
-@configuration_options
-@click.option("--space", type=FILE_IN, metavar="FILE.json", help="What to vary.  [default: the published space]")
-@click.option("--trials", default=60, show_default=True, type=click.IntRange(1), help="Of the whole study.")
-@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Trials at a time, each a process.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the suggestions.")
-@click.option("--rank-weight", default=0.1, show_default=True, type=float, help="In RMSE + weight · RMSE rank.")
-@click.option("--pruner", type=click.Choice(["median", "hyperband", "none"]), default="median", show_default=True)
-@click.option("--warmup-epochs", default=5, show_default=True, type=click.IntRange(0), help="Without pruning.")
-@click.option("--storage", metavar="URL", help="A database, such as sqlite:///study.db.  [default: a file in FOLDER]")
-@click.option("--take-over", is_flag=True, help="Do trials again that other machines have left running.")
-@click.option("--search-only", is_flag=True, help="Leave the winner alone: for further processes of a study.")
-@click.option("--test-seed", "test_seeds", multiple=True, type=click.IntRange(0), help="[default: 1, 2, 3, 4]")
-@click.option("--out", required=True, type=FOLDER_OUT, metavar="FOLDER", help="One for all processes of a study.")
+@click.option("--out", required=True, type=FOLDER, metavar="FOLDER", help="One for all processes of a study.")
+@choice_options
+@settings_options({name: option for name, option in SETTINGS.items() if name != "devices"})
+@_search("--space", type=FILE_IN, metavar="FILE.json", help="What to vary.  [default: the published space]")
+@_search("--trials", metavar="N", default=60, show_default=True, type=click.IntRange(1), help="Of the whole study.")
+@_search(
+    "--seed",
+    metavar="N",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Of the suggestions; of each trial's training: --set seed=N.",
+)
+@_search("--rank-weight", metavar="W", default=0.1, show_default=True, type=float, help="In RMSE + W · RMSE rank.")
+@_search(
+    "--pruner",
+    type=click.Choice(["median", "hyperband", "none"]),
+    default="median",
+    show_default=True,
+    help="Ends hopeless trials early.",
+)
+@_search("--warmup-epochs", metavar="N", default=5, show_default=True, type=click.IntRange(0), help="Without pruning.")
+@_study(
+    "--jobs",
+    metavar="N",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Trials at a time; each takes the next GPU.",
+)
+@_study("--storage", metavar="URL", help="A database, such as sqlite:///study.db.  [default: a file in FOLDER]")
+@_study("--take-over", is_flag=True, help="Do trials again that other machines have left running.")
+@_winner("--search-only", is_flag=True, help="Leave the winner alone: for further processes of a study.")
+@_winner(
+    "--test-seed",
+    "test_seeds",
+    metavar="N",
+    multiple=True,
+    type=click.IntRange(0),
+    help="To train the winner with; may be given several times.  [default: 1, 2, 3, 4]",
+)
 def tune(
     curated: Path,
     split_file: Path,
-    model: str | None,
-    preset: str | None,
-    file: Path | None,
-    changes: tuple[str, ...],
-    max_epochs: int | None,
-    accelerator: str | None,
+    out: Path,
+    choice: Choice,
+    settings: dict[str, Any],
     space: Path | None,
     trials: int,
-    jobs: int,
     seed: int,
     rank_weight: float,
     pruner: str,
     warmup_epochs: int,
+    jobs: int,
     storage: str | None,
     take_over: bool,
     search_only: bool,
     test_seeds: tuple[int, ...],
-    out: Path,
 ) -> None:
     """Search hyperparameters on validation, then train the winner with further seeds and score it on test.
 
@@ -70,9 +99,7 @@ def tune(
     from perturbench_lamin.training.tune_config import Search, TuneConfig
 
     header = read_header(curated)
-    base = configuration(
-        model, preset, file, changes, header.info.dataset, max_epochs=max_epochs, accelerator=accelerator
-    )
+    base = choice.configuration(header.info.dataset, **settings)
     split = read_split(split_file, header.obs.index)
     varied = read_space(space, base.model) if space else search_space(base.model)
     config = TuneConfig(base, varied, trials, rank_weight, seed, pruner, warmup_epochs)

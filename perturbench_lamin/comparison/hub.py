@@ -61,7 +61,7 @@ def fetch(name: str, folder: Path, revision: str | None = None) -> tuple[Path, s
             raise DownloadError(
                 f"Cannot fetch {name}: {reason}",
                 where=f"{REPOSITORY} at {asked}",
-                fix="Look at the revision and the connection, or give a folder with the file: --deposited DIR.",
+                fix="Look at the revision and the connection, or give a folder with the file: --deposited FOLDER.",
             ) from error
         commit = path.parent.name  # <folder>/datasets--…/snapshots/<commit>/<name>
         if revision is None and _recorded(folder) is None:

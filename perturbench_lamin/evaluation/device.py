@@ -28,11 +28,11 @@ def accelerator() -> TorchKernels | None:
 
 
 @contextmanager
-def on_device(device: str) -> Iterator[str]:
+def on_device(device: str | None) -> Iterator[str]:
     """Run what is computed within on a device.
 
     Args:
-        device: ``cpu``, ``cuda``, or ``auto``: a GPU where there is one.
+        device: ``cpu``, ``cuda``, or ``auto``: a GPU where there is one. None changes nothing.
 
     Yields:
         What is used, to tell the reader: ``cpu``, or ``cuda`` with the GPU's name.
@@ -40,7 +40,7 @@ def on_device(device: str) -> Iterator[str]:
     Raises:
         InputError: no such device, or there is no GPU.
     """
-    with using(_choose(device)) as used:
+    with using(_KERNELS.get() if device is None else _choose(device)) as used:
         yield used
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,12 +39,13 @@ def evaluate(
     allow_missing: bool = False,
     baselines: bool = False,
     progress: bool = False,
-    device: str = "cpu",
+    device: str | None = "cpu",
 ) -> Evaluation:
     """Score models' predictions of all perturbed conditions of the truth, covariate state by covariate state.
 
     Args:
-        truth: observed cells (log1p expression), perturbed and control: an AnnData or an h5ad file.
+        truth: observed cells (log1p expression), perturbed and control: an AnnData, or an h5ad file, which is read
+            block by block.
         predictions: per model, predicted cells or one mean row per condition, in the same form. Genes are
             matched by name. Controls among them are ignored.
         keys: which obs columns hold conditions and covariates.
@@ -57,7 +56,7 @@ def evaluate(
         baselines: also score what needs no model, see :mod:`~perturbench_lamin.evaluation.baselines`.
         progress: show a progress bar.
         device: where the heavy kernels run: ``cpu``, ``cuda``, or ``auto``, see
-            :mod:`~perturbench_lamin.evaluation.device`.
+            :mod:`~perturbench_lamin.evaluation.device`; None for where they run already.
 
     Returns:
         The metrics, with notes on what was left out or looks wrong.
@@ -65,26 +64,6 @@ def evaluate(
     Raises:
         InputError: a file, table or name is not what it must be; or there is no such device.
     """
-    with on_device(device) as used:
-        result = score_all(
-            truth, predictions, keys, profile, training,
-            allow_missing=allow_missing, baselines=baselines, progress=progress,
-        )  # fmt: skip
-    return replace(result, device=used)
-
-
-def score_all(
-    truth: Source,
-    predictions: Mapping[str, Source],
-    keys: ObsKeys,
-    profile: str | Profile = "perturbench",
-    training: Source | None = None,
-    *,
-    allow_missing: bool = False,
-    baselines: bool = False,
-    progress: bool = False,
-) -> Evaluation:
-    """:func:`evaluate` on the device that is in use."""
     chosen = get_profile(profile)
     metrics = [get_metric(name) for name in chosen.metrics]
     needs = needs_of(metrics)
@@ -92,61 +71,22 @@ def score_all(
     if not predictions:
         raise InputError("There is no prediction to evaluate", where="predictions", fix="Give at least one.")
     _require_names(predictions)
-    true = load_truth(truth, keys, needs, chosen.conventions.n_components, training)
-    found = [*_reference_notes(metrics, training), *notes.of_logarithms("", "true", true.moments)]
-    tables: list[pd.DataFrame] = []
-    effects = Effects.of(true)
+    with on_device(device) as used:
+        true = load_truth(truth, keys, needs, chosen.conventions.n_components, training)
+        found = [*_reference_notes(metrics, training), *notes.of_logarithms("", "true", true.moments)]
+        tables: list[pd.DataFrame] = []
+        effects = Effects.of(true)
 
-    def add(predicted: Prediction) -> None:
-        tables.append(score(true, predicted, keys, metrics, chosen.conventions))
-        found.extend([*predicted.notes, *_undefined(predicted.model, tables[-1])])
-        effects.add(predicted)
+        def add(predicted: Prediction) -> None:
+            tables.append(score(true, predicted, keys, metrics, chosen.conventions))
+            found.extend([*predicted.notes, *_undefined(predicted.model, tables[-1])])
+            effects.add(predicted)
 
-    for model in tqdm(sorted(predictions), desc="Evaluating", unit="model", disable=not progress):
-        add(load_prediction(predictions[model], model, true, keys, needs, allow_missing=allow_missing))
-    for baseline in baseline_predictions(true, keys) if baselines else ():
-        add(baseline)
-    return Evaluation(pd.concat(tables, ignore_index=True), tuple(found), chosen, keys, effects)
-
-
-def evaluate_files(
-    truth: str | Path,
-    predictions: Sequence[str | Path] | Mapping[str, str | Path],
-    keys: ObsKeys,
-    profile: str | Profile = "perturbench",
-    *,
-    out: str | Path | None = None,
-    training: str | Path | None = None,
-    allow_missing: bool = False,
-    baselines: bool = False,
-    progress: bool = False,
-    device: str = "cpu",
-) -> Evaluation:
-    """:func:`evaluate` on h5ad files, read block by block; models are named by their files unless a mapping is given.
-
-    Args:
-        truth: h5ad file.
-        predictions: h5ad files, or a mapping from model to file.
-        keys: which obs columns hold conditions and covariates.
-        profile: which metrics, by whose conventions.
-        out: where to write the table, ``.csv`` or ``.parquet``; nowhere where None.
-        training: see :func:`evaluate`.
-        allow_missing: see :func:`evaluate`.
-        baselines: see :func:`evaluate`.
-        progress: see :func:`evaluate`.
-        device: see :func:`evaluate`.
-
-    Raises:
-        InputError: as :func:`evaluate`; or two files have the same name.
-    """
-    named = predictions if isinstance(predictions, Mapping) else _named(predictions)
-    result = evaluate(
-        truth, named, keys, profile,
-        training=training, allow_missing=allow_missing, baselines=baselines, progress=progress, device=device,
-    )  # fmt: skip
-    if out is not None:
-        result.write(out)
-    return result
+        for model in tqdm(sorted(predictions), desc="Evaluating", unit="model", disable=not progress):
+            add(load_prediction(predictions[model], model, true, keys, needs, allow_missing=allow_missing))
+        for baseline in baseline_predictions(true, keys) if baselines else ():
+            add(baseline)
+    return Evaluation(pd.concat(tables, ignore_index=True), tuple(found), chosen, keys, effects, used)
 
 
 def needs_of(metrics: Sequence[Metric]) -> frozenset[str]:
@@ -214,13 +154,3 @@ def _require_names(predictions: Mapping[str, Source]) -> None:
             where="predictions",
             fix="Rename the model.",
         )
-
-
-def _named(paths: Sequence[str | Path]) -> dict[str, str | Path]:
-    named: dict[str, str | Path] = {}
-    for path in paths:
-        name = Path(path).name.removesuffix(".h5ad")
-        if name in named:
-            raise InputError(f"Two predictions are named {name!r}", where=path, fix="Rename a file, or pass a mapping.")
-        named[name] = path
-    return named

@@ -80,3 +80,16 @@ def write_table(table: pd.DataFrame, path: str | Path) -> Path:
         else:
             table.to_parquet(temporary, index=False)
     return path
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read what :func:`write_table` wrote.
+
+    Raises:
+        InputError: it is no such table.
+    """
+    path = Path(path)
+    try:
+        return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    except ValueError as error:  # of pandas and pyarrow too
+        raise InputError(f"Not readable as a table: {error}", where=path, fix="Give .csv or .parquet.") from error

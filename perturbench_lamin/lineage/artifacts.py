@@ -81,11 +81,6 @@ def get(key_or_uid: str) -> ln.Artifact:
     return found
 
 
-def latest_keys(folder: str) -> list[str]:
-    """The keys in a folder of the instance, sorted."""
-    return sorted(set(ln.Artifact.filter(key__startswith=folder, is_latest=True).values_list("key", flat=True)))
-
-
 def matching_keys(pattern: str) -> list[str]:
     """The keys that match a pattern, sorted; ``*`` stands for any one folder or part of a name."""
     return sorted(set(ln.Artifact.filter(key__regex=_regex(pattern), is_latest=True).values_list("key", flat=True)))

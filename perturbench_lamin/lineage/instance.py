@@ -71,6 +71,24 @@ def open_instance(where: str | Path | None, default: Path) -> Instance:
     return Instance(_known_slug(slug), default.resolve()) if slug else local_instance(Path(where or default))
 
 
+def open_existing(where: str | Path | None, default: Path) -> Instance:
+    """The instance to read, as :func:`open_instance` finds it; none is made.
+
+    Args:
+        where: as for :func:`open_instance`.
+        default: as for :func:`open_instance`.
+
+    Raises:
+        ChainError: the folder has no instance, or one that this machine does not know.
+    """
+    if slug := _slug(where):
+        return Instance(_known_slug(slug), default.resolve())
+    folder = Path(where or default).resolve()
+    if not _marker(folder).exists() or _note(folder).exists():
+        raise ChainError("There is no instance", where=folder, fix="Name the folder that has it, or owner/name.")
+    return _marked(folder)
+
+
 def instance_folder(where: str | Path | None, default: Path) -> Path:
     """The folder of the working files of :func:`open_instance`, without making or opening anything."""
     return default.resolve() if _slug(where) else Path(where or default).resolve()
@@ -94,17 +112,21 @@ def local_instance(folder: Path) -> Instance:
         ChainError: LaminDB could not make it, or the folder names an instance this machine does not know.
     """
     folder = folder.resolve()
-    marker, note = _marker(folder), folder / ".lamin" / "being-made"
-    if note.exists():
-        marker.unlink(missing_ok=True)
+    if _note(folder).exists():
+        _marker(folder).unlink(missing_ok=True)
         shutil.rmtree(folder / STORE, ignore_errors=True)
-    if not marker.exists():
-        _make(folder, note)
+    if not _marker(folder).exists():
+        _make(folder)
+    return _marked(folder)
+
+
+def _marked(folder: Path) -> Instance:
+    marker = _marker(folder)
     return Instance(_known_slug(marker.read_text().strip(), marker), folder)
 
 
-def _make(folder: Path, note: Path) -> None:
-    write_text(note, "An instance is being made here.\n")
+def _make(folder: Path) -> None:
+    write_text(_note(folder), "An instance is being made here.\n")
     command = [sys.executable, "-m", "lamin_cli", "init", "--storage", STORE, "--name", _name(folder)]
     environment = {name: value for name, value in os.environ.items() if name != INSTANCE_VARIABLE}
     made = subprocess.run(
@@ -114,7 +136,7 @@ def _make(folder: Path, note: Path) -> None:
         raise ChainError(
             f"LaminDB could not make an instance: {(made.stderr or made.stdout).strip()[-2000:]}", where=folder
         )
-    note.unlink()
+    _note(folder).unlink()
 
 
 def _name(folder: Path) -> str:
@@ -125,6 +147,11 @@ def _name(folder: Path) -> str:
 
 def _marker(folder: Path) -> Path:
     return folder / ".lamin" / "current_instance"
+
+
+def _note(folder: Path) -> Path:
+    """There while an instance is being made."""
+    return folder / ".lamin" / "being-made"
 
 
 def _known_slug(slug: str, marker: Path | None = None) -> str:

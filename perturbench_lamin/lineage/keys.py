@@ -51,11 +51,6 @@ def report(dataset: str, task: str, model: str, seed: int) -> str:
     return f"reports/{dataset}/{task}/{model}/seed{seed}.html"
 
 
-def metrics_folder(dataset: str, task: str) -> str:
-    """The folder of the metrics tables of a task, one a model and seed."""
-    return f"metrics/{dataset}/{task}/"
-
-
 def metrics_pattern(dataset: str, task: str) -> str:
     """The metrics tables, one a model and seed, of a dataset and a task; ``all`` stands for every one."""
     return f"metrics/{_any(dataset)}/{_any(task)}/*/*.csv"

@@ -40,15 +40,6 @@ class ValidatedFile:
     schema: ln.Schema
 
 
-def prepare_instance(gene_table: str | Path | None = None) -> None:
-    """Make the features, schemas and sources that every dataset needs; what is there stays.
-
-    Call it once before several notebooks run at a time: two that make the same feature would make it twice.
-    """
-    schema.prepare()
-    sources.prepare(Genes.read(gene_table) if gene_table else None)
-
-
 def validate_curated(
     path: str | Path,
     dataset: str,

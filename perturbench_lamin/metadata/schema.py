@@ -39,13 +39,6 @@ DESCRIPTION = "A curated file: cells, perturbations and measured genes, by the n
 OBS_DESCRIPTION = "What cells are and what was done to them, by the names of ontologies"
 
 
-def prepare() -> None:
-    """Save the features and schemas."""
-    value_features()
-    for genes in (True, False):
-        curated_schema(genes=genes)
-
-
 def label_features() -> dict[str, ln.Feature]:
     """The features of :data:`LABELS`, saved."""
     return {name: _feature(name, model, about) for name, (model, about) in LABELS.items()}

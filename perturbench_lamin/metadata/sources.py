@@ -34,15 +34,6 @@ def human() -> bt.Organism:
     return found or bt.Organism(**HUMAN).save()
 
 
-def prepare(genes: Genes | None) -> None:
-    """Save the organism, the sources of cells, and that of genes where there is one."""
-    human()
-    for registry in (CELL_LINE, CELL_TYPE):
-        _shipped_source(registry)
-    if genes is not None:
-        _gene_source(genes)
-
-
 def save_sources(checked: CheckedFile) -> dict[str, bt.Source]:
     """The sources of the terms that a file uses, by registry; made where the instance has none."""
     used = {use.term.registry for use in checked.uses.values()}

@@ -11,6 +11,12 @@ from perturbench_lamin.errors import InputError, nearest
 from perturbench_lamin.loading.placement import MEMORIES
 
 PRECISIONS = ("32-true", "16-mixed", "bf16-mixed", "64-true")
+ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
+
+KNOWN: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"memory": MEMORIES, "precision": PRECISIONS, "accelerator": ACCELERATORS}
+)
+"""What each word may be."""
 
 LEAST: Mapping[str, int] = MappingProxyType(
     {
@@ -46,7 +52,7 @@ class TrainConfig:
         batch_size: cells in a batch, of all devices together.
         patience: epochs without a better ``val_loss`` before it stops.
         precision: a Lightning precision; the published runs used ``16-mixed`` on a GPU.
-        accelerator: ``auto``, ``cpu``, ``gpu``, …
+        accelerator: one of :data:`ACCELERATORS`; ``auto`` is a CUDA GPU where torch finds one, else the CPU.
         devices: how many of them on each node, -1 for all; each takes its part of every batch. A closed-form
             baseline uses one.
         num_nodes: how many machines.
@@ -73,7 +79,7 @@ class TrainConfig:
     prefetch: int | None = None
 
     def __post_init__(self) -> None:
-        for name, known in {"memory": MEMORIES, "precision": PRECISIONS}.items():
+        for name, known in KNOWN.items():
             value = getattr(self, name)
             if value not in known:
                 raise InputError(f"Unknown {name} {value!r}", where="config", fix=nearest(value, known))

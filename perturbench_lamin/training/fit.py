@@ -99,11 +99,10 @@ def fit(
     files = parsed.digests()
     folder = RunFolder(Path(out_dir).absolute())
     shown = watched() if progress is None else progress
+    device = torch_device(config.accelerator)  # one that is not there shows before the folder is made
     with _alone(folder), exhaustion_explained("training", _advice(config)):
         file = CuratedFile.of(curated_path)
-        placement = file.place(
-            config.memory, torch_device(config.accelerator), processes(config.accelerator, config.devices)
-        )
+        placement = file.place(config.memory, device, processes(config.accelerator, config.devices))
         _say(placement.reason, shown)
         embedding = getattr(parsed, "embedding", "")
         data, seen = file.whole(placement.read_as, scratch=folder.path, embedding=embedding)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lightning import Callback, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from perturbench_lamin.errors import InputError
 from perturbench_lamin.models.base import PerturbationModel
 from perturbench_lamin.training.callbacks import (
     EpochSeed,
@@ -70,24 +73,40 @@ def trainer_of(
     logger: Any,
     progress: bool,
 ) -> Trainer:
-    """The Lightning trainer of one training."""
+    """The Lightning trainer of one training.
+
+    Raises:
+        InputError: Lightning does not take the settings, such as a strategy that it does not know.
+    """
     epochs = model.epochs or config.max_epochs
     double = config.precision == "64-true"
     several = {"devices": config.devices, "num_nodes": config.num_nodes, "strategy": config.strategy}
-    return Trainer(
-        accelerator=config.accelerator,
-        **(several if model.epochs is None else {"devices": 1}),
-        use_distributed_sampler=False,  # each process takes its own part of every batch
-        precision=None if double else config.precision,
-        max_epochs=epochs,
-        min_epochs=min(config.min_epochs, epochs),
-        callbacks=callbacks,
-        plugins=[PlainCheckpointIO(), *([DoubleBatches()] if double else [])],
-        logger=logger if logger is not None else False,
-        log_every_n_steps=1,
-        enable_progress_bar=progress,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        deterministic=True,
-        default_root_dir=str(folder.path),
-    )
+    with _refusal_explained():
+        return Trainer(
+            accelerator=config.accelerator,
+            **(several if model.epochs is None else {"devices": 1}),
+            use_distributed_sampler=False,  # each process takes its own part of every batch
+            precision=None if double else config.precision,
+            max_epochs=epochs,
+            min_epochs=min(config.min_epochs, epochs),
+            callbacks=callbacks,
+            plugins=[PlainCheckpointIO(), *([DoubleBatches()] if double else [])],
+            logger=logger if logger is not None else False,
+            log_every_n_steps=1,
+            enable_progress_bar=progress,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            deterministic=True,
+            default_root_dir=str(folder.path),
+        )
+
+
+@contextmanager
+def _refusal_explained() -> Iterator[None]:
+    """What Lightning says of settings that it refuses, without a traceback."""
+    try:
+        yield
+    except (ValueError, MisconfigurationException) as error:
+        raise InputError(
+            str(error).splitlines()[0], where="config", fix="Change accelerator, devices, num_nodes or strategy."
+        ) from error

@@ -17,7 +17,7 @@ from perturbench_lamin.errors import InputError
 from perturbench_lamin.files import sha256
 from perturbench_lamin.models.registry import hyperparameters, model_class
 from perturbench_lamin.training import study as studies
-from perturbench_lamin.training.config import TrainConfig
+from perturbench_lamin.training.config import SAME_RESULT, TrainConfig
 from perturbench_lamin.training.objective import RANK_WEIGHT
 from perturbench_lamin.training.pruning import make_pruner
 from perturbench_lamin.training.search_space import space_to_dict
@@ -29,7 +29,7 @@ class TuneConfig:
     """The configuration of a search.
 
     Attributes:
-        base: what every trial has in common; its seed is that of every trial's training.
+        base: what every trial has in common; its seed is that of every trial's training, which is on one device.
         space: hyperparameter → its range.
         trials: of the whole study; a study that has them is finished.
         rank_weight: weight of the rank in the objective.
@@ -49,6 +49,8 @@ class TuneConfig:
     def __post_init__(self) -> None:
         if self.trials < 1:
             raise InputError(f"trials is {self.trials}", where="tune", fix="Give at least 1.")
+        if self.base.devices != 1:
+            raise InputError("A trial trains on one device", where="devices", fix="Give jobs: trials at a time.")
         if self.rank_weight < 0:
             raise InputError(f"rank_weight is {self.rank_weight}", where="tune", fix="Give at least 0.")
 
@@ -99,7 +101,8 @@ class Search:
     def _identity(self) -> dict[str, Any]:
         config = self.config
         labels = pd.util.hash_pandas_object(self.split.fillna("").astype(str), index=True)
-        base = {name: value for name, value in config.base.to_dict().items() if name != "accelerator"}
+        same = ("accelerator", *SAME_RESULT)
+        base = {name: value for name, value in config.base.to_dict().items() if name not in same}
         return {
             "version": __version__,
             "training": base,

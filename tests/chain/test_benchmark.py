@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from perturbench_lamin.catalog.datasets import get_dataset
-from perturbench_lamin.chain.benchmark import MODELS, BenchmarkConfig, benchmark_steps
-from perturbench_lamin.chain.step import Output, in_order
+from perturbench_lamin.chain.benchmark import MODELS, BenchmarkConfig, benchmark_steps, train_step
+from perturbench_lamin.chain.step import Output, fingerprint, in_order, require_parameters
 from perturbench_lamin.errors import InputError
 from perturbench_lamin.models.registry import MODELS as REGISTRY
+from perturbench_lamin.training.config import SAME_RESULT
 
 
 def test_every_stage_reads_what_the_one_before_made(tmp_path):
@@ -31,6 +34,29 @@ def test_naming_a_model_twice_trains_it_once(tmp_path):
     config = BenchmarkConfig(models=("linear", "linear"), seeds=(1,))
     steps = benchmark_steps(get_dataset("norman19"), config, tmp_path)
     assert [step.name for step in steps if step.name.startswith("train")] == ["train linear seed 1"]
+
+
+def test_a_seed_given_twice_trains_once(tmp_path):
+    config = BenchmarkConfig(models=("linear",), seeds=(3, 3))
+    steps = benchmark_steps(get_dataset("norman19"), config, tmp_path)
+    assert [step.name for step in in_order(steps) if step.name.startswith("train")] == ["train linear seed 3"]
+
+
+def test_only_what_decides_a_trainings_result_makes_it_run_again(tmp_path):
+    notebook = Path(__file__).resolve().parents[2] / "training/train.ipynb"
+
+    def mark(**changes):
+        config = BenchmarkConfig(models=("linear",), seeds=(1,), **changes)
+        step = train_step(get_dataset("norman19"), "combine", "linear", 1, config)
+        require_parameters(step, notebook)
+        assert step.params.keys().isdisjoint(step.settings)
+        return fingerprint(step, notebook, step.params)
+
+    same = ({"accelerator": "cpu"}, {"memory": "disk"}, {"prefetch": 0})
+    other = ({"max_epochs": 3}, {"batch_size": 50}, {"precision": "16-mixed"}, {"devices": 2}, {"preset": "published"})
+    assert {mark(**changes) for changes in same} == {mark()}
+    assert len({mark(), *(mark(**changes) for changes in other)}) == 1 + len(other)
+    assert set(SAME_RESULT) <= BenchmarkConfig().hardware().keys()
 
 
 def test_a_folder_without_the_raw_file_is_refused_before_anything_runs(tmp_path):

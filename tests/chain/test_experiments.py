@@ -60,14 +60,18 @@ def test_the_figure_reads_the_metrics_of_every_task_model_and_seed(name, tmp_pat
 
 def test_a_search_comes_before_its_winner_which_has_a_name_of_its_own(tmp_path):
     dataset = get_dataset("norman19")
-    config = replace(CONFIG, models=("linear",), max_epochs=7)
+    config = replace(CONFIG, models=("linear",), seeds=(1, 2, 2), max_epochs=7, batch_size=50, memory="disk")
     steps = {step.name: step for step in in_order(tuning_steps(dataset, config, TuningConfig(trials=3), tmp_path))}
     assert list(steps)[:3] == ["ingest norman19", "curate norman19", "tune linear"]
     assert steps["tune linear"].params["trials"] == 3
     assert steps["tune linear"].params["max_epochs"] == 7
+    assert steps["tune linear"].params["batch_size"] == 50
+    assert steps["tune linear"].settings["memory"] == "disk"
     train = steps["train linear-tuned seed 2"]
     assert train.inputs["configuration"] == Output("tune linear", "studies/norman19/combine/linear/best.json")
     assert train.params["model"] == "linear"
+    assert "batch_size" not in train.params, "the study's"
+    assert train.settings["memory"] == "disk"
     assert train.params["label"] == "linear-tuned"
     evaluate = steps["evaluate linear-tuned seed 2"]
     assert evaluate.inputs["checkpoint"].key == train.outputs[0]

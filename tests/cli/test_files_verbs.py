@@ -10,23 +10,8 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner
+from calling import call, refuse
 from scipy import sparse
-
-from perturbench_lamin.cli.main import cli
-from perturbench_lamin.errors import InputError
-
-
-def call(*arguments):
-    """Call the command in this process; errors come through."""
-    result = CliRunner().invoke(cli, [str(argument) for argument in arguments], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
-def refuse(match, *arguments):
-    with pytest.raises(InputError, match=match):
-        CliRunner().invoke(cli, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
 @pytest.fixture
@@ -124,6 +109,19 @@ def test_split_takes_an_h5ad_too(counts, tmp_path):
     assert len(out.read_text().splitlines()) == 120
 
 
+@pytest.mark.parametrize("states", [1, 2])
+def test_split_names_what_it_leaves_out(counts, tmp_path, states):
+    out = tmp_path / "some.csv"
+    said = call("split", counts, "--task", "transfer", *KEYS, "--seed", 1, "--max-heldout-covariates", states,
+                "--max-heldout-fraction", 0.9, "--out", out)  # fmt: skip
+    parts = pd.read_csv(out, header=None, index_col=0, keep_default_na=False)[1]
+    left_out = ad.read_h5ad(counts).obs[(parts == "").to_numpy()]
+    assert (states == 2) == left_out.empty
+    assert ("Excluded:" in said) != left_out.empty
+    for line, gene in left_out[["line", "gene"]].drop_duplicates().itertuples(index=False):
+        assert f"{line} {gene}" in said.split("Excluded:")[1]
+
+
 def test_evaluate_agrees_with_the_reference(shared_file, tmp_path):
     golden = pd.read_csv(shared_file("golden/evaluation/metrics_v2.csv"))
     out = tmp_path / "metrics.csv"
@@ -204,6 +202,7 @@ def test_bad_input_is_refused_and_nothing_is_written(counts, tmp_path):
     logged = ad.read_h5ad(counts)
     logged.X = np.log1p(logged.X)
     logged.write_h5ad(tmp_path / "logged.h5ad")
+    refuse("Not readable as a table", "leaderboard", counts)
     refuse("log", "preprocess", tmp_path / "logged.h5ad", *KEYS, "--out", out)
     assert not out.exists()
     assert {path.name for path in tmp_path.iterdir()} == {"counts.h5ad", "logged.h5ad"}

@@ -11,10 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from click.testing import CliRunner
+from calling import call, invoke, refuse
 
-from perturbench_lamin.cli.main import cli
-from perturbench_lamin.errors import InputError
 from perturbench_lamin.splitting.io import write_split
 from perturbench_lamin.training.callbacks import LastCheckpoint
 
@@ -25,17 +23,6 @@ TINY = Tiny(noise=0.05, controls=20, n_pairs=4)
 DATA = TINY.data()
 ADDITIVE = ("--model", "additive", "--accelerator", "cpu")
 LINEAR = ("--model", "linear", "--set", "lr=0.02", "--set", "batch_size=40", "--accelerator", "cpu")
-
-
-def call(*arguments):
-    result = CliRunner().invoke(cli, [str(argument) for argument in arguments], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
-def refuse(match, *arguments):
-    with pytest.raises(InputError, match=match):
-        CliRunner().invoke(cli, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -107,9 +94,46 @@ def test_an_interrupted_training_goes_on(files, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(LastCheckpoint, "on_train_epoch_end", interrupted)
         with pytest.raises(RuntimeError, match="gone"):
-            CliRunner().invoke(cli, [str(word) for word in words], catch_exceptions=False)
+            invoke(*words)
     assert not (tmp_path / "run/result.json").exists()
     assert "6 epochs, 3 of them before an interruption; ended by max_epochs." in call(*words)
+
+
+def test_what_does_not_change_the_result_does_not_train_again(files, tmp_path):
+    words = ("train", *inputs(files), *LINEAR, "--max-epochs", 2, "--precision", "32-true", "--out", tmp_path / "run")
+    said = call(*words, "--memory", "disk", "--prefetch", 1)
+    assert "Expression (0.00 GiB): disk, as asked for." in said
+    config = json.loads((tmp_path / "run/training.json").read_text())["config"]
+    assert config["precision"] == "32-true"
+    assert not {"memory", "prefetch"} & set(config)
+    before = (tmp_path / "run/last.ckpt").stat().st_mtime_ns
+    call(*words, "--memory", "memory", "--prefetch", 0, "--resume")
+    assert (tmp_path / "run/last.ckpt").stat().st_mtime_ns == before
+    call(*words, "--no-resume")
+    assert (tmp_path / "run/last.ckpt").stat().st_mtime_ns > before
+
+
+def test_resume_insists_on_the_same_training(files, tmp_path):
+    words = ("train", *inputs(files), *ADDITIVE, "--out", tmp_path / "run")
+    refuse("There is no training to resume", *words, "--resume")
+    call(*words)
+    refuse(r"another one: config.*batch_size.* differ", *words, "--batch-size", 30, "--resume")
+    call(*words, "--batch-size", 30)
+    assert json.loads((tmp_path / "run/training.json").read_text())["config"]["batch_size"] == 30
+
+
+def test_a_device_that_is_not_there_is_told(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    out = ("--accelerator", "gpu", "--out", tmp_path / "run")
+    refuse("There is no CUDA device that torch can use", "train", *inputs(files), "--model", "linear", *out)
+    assert not (tmp_path / "run").exists()
+    refuse("Unknown accelerator 'gpuu'.*\n.*Did you mean gpu", "train", *inputs(files), "--model", "linear",
+           "--set", "accelerator=gpuu", "--out", tmp_path / "run")  # fmt: skip
+    refuse("invalid strategy name.*\n.*Change accelerator, devices, num_nodes or strategy", "train", *inputs(files),
+           "--model", "linear", "--set", "strategy=pdd", "--accelerator", "cpu",
+           "--out", tmp_path / "run")  # fmt: skip
+    refuse("A trial trains on one device", "tune", *inputs(files), "--model", "linear", "--set", "devices=2",
+           "--out", tmp_path / "run")  # fmt: skip
 
 
 def test_bad_words_are_refused_before_anything_is_written(files, tmp_path):
@@ -198,6 +222,7 @@ def test_tune_ends_with_the_winner_on_test(files, tmp_path):
     before = (out / "trials.csv").read_bytes()
     assert call(*words) == said, "again, nothing is to be done"
     assert (out / "trials.csv").read_bytes() == before
+    assert call(*words, "--memory", "disk", "--prefetch", 1) == said, "the same search"
     call("train", *inputs(files), "--config", out / "best.json", "--seed", 5, "--out", tmp_path / "best")
     refuse("another search: training", *words, "--set", "batch_size=61")
 

@@ -74,8 +74,8 @@ def test_the_deposited_file_from_the_hub(files, hub, tmp_path):
     ("options", "match"),
     [
         ((), "Give B, or --dataset"),
-        (("--dataset", "norman19"), "--deposited DIR"),
-        (("--dataset", "norman19", "--download", "--deposited", "."), "--deposited DIR"),
+        (("--dataset", "norman19"), "--deposited FOLDER"),
+        (("--dataset", "norman19", "--download", "--deposited", "."), "--deposited FOLDER"),
         (("b", "--dataset", "norman19"), "not both"),
         (("--dataset", "norman19", "--deposited", ".", "--accept", "x"), "FILE=SHA256"),
     ],

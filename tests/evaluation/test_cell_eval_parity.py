@@ -14,7 +14,7 @@ import pytest
 from cell_eval_cells import make_pair
 
 from perturbench_lamin.conditions import ObsKeys
-from perturbench_lamin.evaluation.evaluate import evaluate, evaluate_files
+from perturbench_lamin.evaluation.evaluate import evaluate
 from perturbench_lamin.evaluation.profiles import CHALLENGE, Profile
 from perturbench_lamin.evaluation.result import WHOLE_STATE
 
@@ -67,5 +67,5 @@ def test_agrees_with_the_package(tmp_path):
         adata.write_h5ad(tmp_path / f"{name}.h5ad")
     files = [str(tmp_path / name) for name in ("real.h5ad", "predicted.h5ad", "folder", "results.csv")]
     subprocess.run([sys.executable, str(HERE / "cell_eval_cells.py"), *files], check=True, capture_output=True)
-    table = evaluate_files(files[0], {"m": files[1]}, KEYS, PROFILE).table
+    table = evaluate(files[0], {"m": files[1]}, KEYS, PROFILE).table
     compare(table, pd.read_csv(files[3], index_col="perturbation"))

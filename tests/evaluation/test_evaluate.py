@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from perturbench_lamin.conditions import ObsKeys
 from perturbench_lamin.errors import InputError
-from perturbench_lamin.evaluation.evaluate import evaluate, evaluate_files
+from perturbench_lamin.evaluation.evaluate import evaluate
 from perturbench_lamin.evaluation.profiles import PROFILES, Profile
 from perturbench_lamin.evaluation.registry import get_metric
 
@@ -255,15 +255,17 @@ def test_files_are_read_and_written(tmp_path):
     truth, prediction = make_cells(0), make_cells(1)
     for name, adata in (("truth", truth), ("model_a", prediction), ("model_b", truth)):
         adata.write_h5ad(tmp_path / f"{name}.h5ad")
-    paths = [tmp_path / "model_b.h5ad", tmp_path / "model_a.h5ad"]
-    result = evaluate_files(tmp_path / "truth.h5ad", paths, KEYS, out=tmp_path / "out" / "metrics.csv")
+    paths = {name: tmp_path / f"{name}.h5ad" for name in ("model_b", "model_a")}
+    result = evaluate(tmp_path / "truth.h5ad", paths, KEYS)
+    result.write(tmp_path / "out" / "metrics.csv")
     in_memory = evaluate(truth, {"model_a": prediction, "model_b": truth}, KEYS)
     pd.testing.assert_frame_equal(result.table, in_memory.table, check_exact=True)
     read = pd.read_csv(tmp_path / "out" / "metrics.csv", float_precision="round_trip")
     pd.testing.assert_frame_equal(read, result.table, check_exact=True)
     result.write(tmp_path / "metrics.parquet")
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "metrics.parquet"), result.table, check_exact=True)
-    again = evaluate_files(tmp_path / "truth.h5ad", paths[::-1], KEYS, out=tmp_path / "again.csv")
+    again = evaluate(str(tmp_path / "truth.h5ad"), dict(reversed(paths.items())), KEYS)
+    again.write(tmp_path / "again.csv")
     assert again.notes == result.notes
     digests = {
         hashlib.sha256(p.read_bytes()).hexdigest() for p in (tmp_path / "again.csv", tmp_path / "out/metrics.csv")
@@ -292,7 +294,7 @@ def test_tests_and_gene_space_do_not_depend_on_storage(tmp_path, storage):
     for name, adata in (("truth", truth), ("m", prediction[:, ::-1])):
         stored = adata.X.toarray() if storage == "dense" else adata.X.asformat(storage)
         AnnData(stored, obs=adata.obs, var=adata.var).write_h5ad(tmp_path / f"{name}.h5ad")
-    found = evaluate_files(tmp_path / "truth.h5ad", [tmp_path / "m.h5ad"], KEYS, profile).table
+    found = evaluate(tmp_path / "truth.h5ad", {"m": tmp_path / "m.h5ad"}, KEYS, profile).table
     pd.testing.assert_frame_equal(found, expected, rtol=1e-9, atol=1e-12)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from perturbench_lamin.errors import InputError
 from perturbench_lamin.evaluation import device, energy, pairwise
 from perturbench_lamin.evaluation.calibration import calibrate
-from perturbench_lamin.evaluation.evaluate import evaluate, score_all
+from perturbench_lamin.evaluation.evaluate import evaluate
 from perturbench_lamin.evaluation.profiles import Profile
 
 TOLERANCE = {"rtol": 1e-6, "atol": 1e-9}
@@ -35,13 +35,9 @@ def test_every_profile_has_the_same_numbers(kernels, profile, storage):
     expected = evaluate(truth, {"m": prediction}, KEYS, profile, baselines=True).table
     with device.using(kernels) as used:
         assert used == "cpu (torch)"
-        found = _evaluate_here(truth, prediction, profile)
-    pd.testing.assert_frame_equal(found, expected, **TOLERANCE)
-
-
-def _evaluate_here(truth, prediction, profile):
-    """``evaluate`` without its own choice of a device."""
-    return score_all(truth, {"m": prediction}, KEYS, profile, baselines=True).table
+        found = evaluate(truth, {"m": prediction}, KEYS, profile, baselines=True, device=None)
+    assert found.device == "cpu (torch)"
+    pd.testing.assert_frame_equal(found.table, expected, **TOLERANCE)
 
 
 @settings(max_examples=15, deadline=None)
@@ -70,7 +66,7 @@ def test_ties_stay_ties(kernels):
     obs = truth.obs[truth.obs["condition"] != "control"].sort_values(["cell_type", "condition"])
     collapsed = AnnData(np.tile(rng.random((8, truth.n_vars)), (10, 1)), obs=obs, var=truth.var)
     with device.using(kernels):
-        table = _evaluate_here(truth, collapsed, "full")
+        table = evaluate(truth, {"m": collapsed}, KEYS, "full", baselines=True, device=None).table
     own = table[table["model"] == "m"]
     for name in ("rmse_average_rank", "cosine_pca_average_rank", "mmd_pca_rank"):
         assert (values(own, name) == 1.0).all(), name

@@ -8,7 +8,7 @@ from evaluation_cells import KEYS, make_cells
 
 from perturbench_lamin.conditions import ObsKeys
 from perturbench_lamin.errors import InputError
-from perturbench_lamin.evaluation.evaluate import evaluate, evaluate_files
+from perturbench_lamin.evaluation.evaluate import evaluate
 
 
 def refused(truth, prediction, match, keys=KEYS, **options):
@@ -140,20 +140,18 @@ def test_files(tmp_path):
     (tmp_path / "text.h5ad").write_text("no HDF5")
     good = tmp_path / "truth.h5ad"
     with pytest.raises(InputError, match="No such file"):
-        evaluate_files(good, [tmp_path / "none.h5ad"], KEYS)
+        evaluate(good, {"m": tmp_path / "none.h5ad"}, KEYS)
     with pytest.raises(InputError, match="Not a readable h5ad file"):
-        evaluate_files(tmp_path / "text.h5ad", [good], KEYS)
-    with pytest.raises(InputError, match="Two predictions are named 'truth'"):
-        evaluate_files(good, [good, good], KEYS)
+        evaluate(tmp_path / "text.h5ad", {"m": good}, KEYS)
     with pytest.raises(InputError, match=r"Name it \.csv or \.parquet"):
-        evaluate_files(good, [good], KEYS, out=tmp_path / "metrics.txt")
+        evaluate(good, {"m": good}, KEYS).write(tmp_path / "metrics.txt")
     assert not (tmp_path / "metrics.txt").exists()
 
 
 def test_a_file_without_expression(tmp_path):
     AnnData(obs=pd.DataFrame(index=["a"]), var=pd.DataFrame(index=["g"])).write_h5ad(tmp_path / "empty.h5ad")
     with pytest.raises(InputError, match=r"no X|no column|No column"):
-        evaluate_files(tmp_path / "empty.h5ad", [tmp_path / "empty.h5ad"], KEYS)
+        evaluate(tmp_path / "empty.h5ad", {"m": tmp_path / "empty.h5ad"}, KEYS)
 
 
 def test_a_prediction_without_a_covariate():

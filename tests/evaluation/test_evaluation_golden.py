@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from perturbench_lamin.conditions import ObsKeys
-from perturbench_lamin.evaluation.evaluate import evaluate_files
+from perturbench_lamin.evaluation.evaluate import evaluate
 from perturbench_lamin.evaluation.profiles import Profile
 
 KNOWN = [
@@ -28,7 +28,7 @@ KNOWN = [
 @pytest.fixture(scope="module")
 def ours(shared_file):
     truth, prediction = (shared_file(f"golden/evaluation/{name}.h5ad") for name in ("reference", "prediction"))
-    return evaluate_files(truth, [prediction], ObsKeys(), "perturbench-code").table
+    return evaluate(truth, {"prediction": prediction}, ObsKeys(), "perturbench-code").table
 
 
 @pytest.mark.parametrize(("generation", "aggregation", "name"), KNOWN)
@@ -49,7 +49,7 @@ def test_agrees_with_the_public_code(ours, shared_file, generation, aggregation,
 
 def test_profiles_agree_where_they_mean_the_same(ours, shared_file):
     truth, prediction = (shared_file(f"golden/evaluation/{name}.h5ad") for name in ("reference", "prediction"))
-    paper = evaluate_files(truth, {"prediction": prediction}, ObsKeys(), "perturbench").table
+    paper = evaluate(truth, {"prediction": prediction}, ObsKeys(), "perturbench").table
     same = ours.merge(paper, on=["model", "cell_type", "condition", "metric"], suffixes=("_code", "_paper"))
     assert len(same) == len(paper) == 4 * 45
     assert (same["value_code"] == same["value_paper"]).all()  # no ties in these cells
@@ -57,7 +57,7 @@ def test_profiles_agree_where_they_mean_the_same(ours, shared_file):
 
 def test_signed_p_values_agree_with_the_public_code(shared_file):
     truth, prediction = (shared_file(f"golden/evaluation/{name}.h5ad") for name in ("reference", "prediction"))
-    found = evaluate_files(truth, [prediction], ObsKeys(), Profile("own", ("cosine_logp",))).table
+    found = evaluate(truth, {"prediction": prediction}, ObsKeys(), Profile("own", ("cosine_logp",))).table
     found = found.set_index(found["cell_type"] + "_" + found["condition"])["value"]
     golden = pd.read_csv(shared_file("golden/evaluation/metrics_v1.csv"))
     expected = golden[golden["aggregation"] == "logp"].set_index("cov_pert")["value"]

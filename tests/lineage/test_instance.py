@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from perturbench_lamin.errors import ChainError
-from perturbench_lamin.lineage.instance import instance_folder, local_instance, open_instance
+from perturbench_lamin.lineage.instance import instance_folder, local_instance, open_existing, open_instance
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +25,23 @@ def test_an_instance_is_made_once_and_remade_after_a_kill_while_it_was_made(tmp_
     (folder / ".lamin" / "being-made").write_text("")
     assert local_instance(folder) == made
     assert database.read_bytes().startswith(b"SQLite format 3")
+    assert open_existing(folder, tmp_path) == open_existing(None, folder) == made
+
+
+def test_what_is_to_be_read_is_not_made(tmp_path, monkeypatch):
+    folder = tmp_path / "misspelt"
+    with pytest.raises(ChainError, match=r"There is no instance \[.*misspelt\]"):
+        open_existing(folder, tmp_path)
+    assert not folder.exists()
+    half = tmp_path / "half" / ".lamin"
+    half.mkdir(parents=True)
+    for name in ("current_instance", "being-made"):
+        (half / name).write_text("somebody/half")
+    with pytest.raises(ChainError, match="There is no instance"):
+        open_existing(None, tmp_path / "half")
+    assert {path.name for path in half.iterdir()} == {"current_instance", "being-made"}
+    with pytest.raises(ChainError, match="lamin connect laminlabs/perturbench"):
+        open_existing("laminlabs/perturbench", tmp_path)
 
 
 def test_a_store_copied_from_another_machine_is_refused_with_advice(tmp_path):

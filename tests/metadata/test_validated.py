@@ -162,16 +162,6 @@ def test_a_drug_given_beside_a_perturbed_gene_is_found_where_it_was_given(api, r
     assert found(api, compound="ZSTK-474", cell_line="T98G") == []
 
 
-def test_an_instance_can_be_prepared_again_and_again(api, run, gene_table):
-    import bionty as bt
-
-    api[1].prepare_instance(gene_table)
-    counts = [one.filter().count() for one in (bt.Source, api[0].Feature, api[0].Schema)]
-    api[1].prepare_instance(gene_table)
-    api[1].prepare_instance()
-    assert [one.filter().count() for one in (bt.Source, api[0].Feature, api[0].Schema)] == counts
-
-
 def test_a_record_in_the_trash_is_an_error_that_says_so(lamin):
     import pertdb as pt
 
