@@ -30,7 +30,8 @@ class BenchmarkConfig:
         max_epochs: instead of the preset's; None leaves it.
         profile: the profile of metric definitions.
         curation: parameters of the curation notebook instead of its defaults.
-        simulated: the raw files are simulated; recorded with every artifact made from them.
+        simulated: the raw files are simulated; recorded with every artifact made from them. A simulated deposit
+            is known by the truth that lies beside its files, too.
         raw_folder: where raw files lie, one subfolder a dataset; None downloads them.
         accelerator: Lightning's choice of hardware.
         gene_table: a gene table's file, or a release of Ensembl (``release-114``) that bionty downloads; None
@@ -136,6 +137,8 @@ def _genes(config: BenchmarkConfig) -> list[Step]:
 
 
 def _ingest(dataset: Dataset, config: BenchmarkConfig, downloads: Path) -> Step:
+    from perturbench_lamin.simulation.deposit import is_simulated
+
     folder = config.raw_folder
     files = tuple((folder / dataset.name / file.name).resolve() for file in dataset.raw_files) if folder else ()
     for path in files:
@@ -148,7 +151,7 @@ def _ingest(dataset: Dataset, config: BenchmarkConfig, downloads: Path) -> Step:
     return Step(
         name=f"ingest {dataset.name}",
         notebook=f"ingestion/ingestion_{dataset.name}.ipynb",
-        params={"simulated": config.simulated},
+        params={"simulated": config.simulated or (folder is not None and is_simulated(folder, dataset.name))},
         settings={"raw_folder": str(folder.resolve()) if folder else "", "download_folder": str(downloads)},
         outputs=tuple(keys.raw(dataset.name, file.name) for file in dataset.raw_files),
         external=files,
