@@ -20,6 +20,7 @@ from perturbench_lamin.loading.curated import CuratedData, read_curated
 from perturbench_lamin.loading.datamodule import PerturbationData
 from perturbench_lamin.loading.fingerprint import digest, fingerprint
 from perturbench_lamin.loading.placement import Placement, place
+from perturbench_lamin.models.hyperparameters import Hyperparameters
 from perturbench_lamin.models.registry import build, hyperparameters, model_class
 from perturbench_lamin.training.config import SAME_RESULT, TrainConfig
 from perturbench_lamin.training.device import processes, torch_device
@@ -101,7 +102,7 @@ def fit(
         _say(placement.reason, shown)
         embedding = getattr(parsed, "embedding", "")
         data = read_curated(curated_path, memory=placement.read_as, scratch=folder.path, embedding=embedding)
-        batches, seen = _batches(data, split, config, placement), fingerprint(data)
+        batches, seen = _batches(data, split, config, placement, parsed), fingerprint(data)
         del data  # on a device it is not needed here
         training = _identity(seen, split, config, words)
         if finished := _open(folder, training, resume):
@@ -115,7 +116,9 @@ def fit(
         return _finish(folder, trainer, own, placement)
 
 
-def _batches(data: CuratedData, split: pd.Series, config: TrainConfig, placement: Placement) -> PerturbationData:
+def _batches(
+    data: CuratedData, split: pd.Series, config: TrainConfig, placement: Placement, parsed: Hyperparameters
+) -> PerturbationData:
     kind = model_class(config.model)
     ahead = config.prefetch
     if ahead is None:
@@ -128,6 +131,7 @@ def _batches(data: CuratedData, split: pd.Series, config: TrainConfig, placement
         seed=config.seed,
         train_sampling=kind.train_sampling,
         val_sampling=kind.val_sampling,
+        set_size=getattr(parsed, "cell_set_len", None),
         on_device=placement.where == "device",
         prefetch=ahead,
     )
