@@ -33,7 +33,8 @@ class BenchmarkConfig:
         devices: how many train one model.
         profile: the profile of metric definitions.
         curation: parameters of the curation notebook instead of its defaults.
-        simulated: the raw files are simulated; recorded with every artifact made from them.
+        simulated: the raw files are simulated; recorded with every artifact made from them. A simulated deposit
+            is known by the truth that lies beside its files, too.
         raw_folder: where raw files lie, one subfolder a dataset; None downloads them.
         accelerator: what computes.
         memory: where the expression is held.
@@ -154,6 +155,8 @@ def _genes(config: BenchmarkConfig) -> list[Step]:
 
 
 def _ingest(dataset: Dataset, config: BenchmarkConfig, downloads: Path) -> Step:
+    from perturbench_lamin.simulation.deposit import is_simulated
+
     folder = config.raw_folder
     files = tuple((folder / dataset.name / file.name).resolve() for file in dataset.raw_files) if folder else ()
     for path in files:
@@ -166,7 +169,7 @@ def _ingest(dataset: Dataset, config: BenchmarkConfig, downloads: Path) -> Step:
     return Step(
         name=f"ingest {dataset.name}",
         notebook=f"ingestion/ingestion_{dataset.name}.ipynb",
-        params={"simulated": config.simulated},
+        params={"simulated": config.simulated or (folder is not None and is_simulated(folder, dataset.name))},
         settings={"raw_folder": str(folder.resolve()) if folder else "", "download_folder": str(downloads)},
         outputs=tuple(keys.raw(dataset.name, file.name) for file in dataset.raw_files),
         external=files,

@@ -182,7 +182,7 @@ def _conclude(step: Step, run: ln.Run, mark: str, page: Path, problem: str, seco
     made = runs.outputs(run)
     absent = _absent(step, made)
     if not problem and absent:
-        problem = f"The notebook did not make {some(absent)}"
+        problem = f"The notebook did not make {some(absent)}: its report says why"
     if not problem and run.finished_at is None:
         problem = "The notebook ended without ln.finish()"
     uids = {key: artifact.uid for key, artifact in made.items()}

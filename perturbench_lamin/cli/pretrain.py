@@ -6,14 +6,15 @@ from pathlib import Path
 
 import click
 
-from perturbench_lamin.cli.training_options import FILE_IN, FOLDER_OUT
+from perturbench_lamin.cli.command import Verb
+from perturbench_lamin.cli.options import FILE_IN, FOLDER
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.argument("curated", metavar="CURATED.h5ad", type=FILE_IN)
 @click.option("--split", "split_file", type=FILE_IN, metavar="SPLIT.csv", help="Use its training cells alone.")
 @click.option("--components", default=10, show_default=True, type=click.IntRange(1), help="Of each embedding.")
-@click.option("--out", required=True, type=FOLDER_OUT, metavar="FOLDER", help="For genes.npz and perturbations.npz.")
+@click.option("--out", required=True, type=FOLDER, metavar="FOLDER", help="For genes.npz and perturbations.npz.")
 def pretrain(curated: Path, split_file: Path | None, components: int, out: Path) -> None:
     """Embed genes and perturbations of a dataset, for the model linear_embedding on another one.
 

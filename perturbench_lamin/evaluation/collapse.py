@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import cycle
 from types import MappingProxyType
 
 import pandas as pd
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 
 from perturbench_lamin.errors import InputError, some
 from perturbench_lamin.evaluation.registry import get_metric
+from perturbench_lamin.evaluation.trend import MARKERS
 
 CHANCE = 0.5
 """The rank of a model that tells no conditions apart, where ties count half."""
@@ -59,24 +61,28 @@ def agreement(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["metric", "runs", "spearman"])
 
 
-def collapse_figure(runs: pd.DataFrame) -> Figure:
-    """Rank against fit, one panel a metric, one point a run, models in colours.
+def collapse_figure(runs: pd.DataFrame, *, title: str = "") -> Figure:
+    """Rank against fit, one panel a metric, one point a run, a colour and a marker for each model.
 
     Args:
         runs: from :func:`runs_table`.
+        title: over the panels.
     """
     metrics = sorted(runs["metric"].unique())
-    figure = Figure(figsize=(1.5 + 3.4 * len(metrics), 3.6), layout="constrained")
+    figure = Figure(figsize=(1.5 + 3.4 * len(metrics), 4), layout="constrained")
     panels = figure.subplots(1, len(metrics), squeeze=False)[0]
     for axes, metric in zip(panels, metrics, strict=True):
         _draw(axes, runs[runs["metric"] == metric], metric)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper", frameon=False)
+    figure.suptitle(title, fontsize="large")
+    figure.supxlabel("A point is one training: means over conditions.", fontsize="small")
     return figure
 
 
 def _draw(axes: Axes, runs: pd.DataFrame, metric: str) -> None:
-    for model, part in runs.groupby("model", sort=True):
-        axes.plot(part["fit"], part["rank"], "o", markersize=5, label=str(model))
+    for marker, (model, part) in zip(cycle(MARKERS), runs.groupby("model", sort=True), strict=False):
+        axes.plot(part["fit"], part["rank"], marker, markersize=5, alpha=0.8, label=str(model))
+    axes.set_ylim(-0.05, 1.05)
     axes.axhline(CHANCE, color="grey", linestyle="--", linewidth=1, label="chance")
     better = "higher" if get_metric(metric).higher_is_better else "lower"
     axes.set(xlabel=f"{metric} ({better} is better)", ylabel=f"{PAIRS[metric]} (lower is better)")

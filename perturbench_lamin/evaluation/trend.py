@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +16,8 @@ from perturbench_lamin.evaluation.registry import get_metric
 from perturbench_lamin.files import atomic_path
 
 LEVEL = "level"
+MARKERS = "osD^vP*X"
+"""Of the models, in turn: colours alone do not tell lines apart for everybody."""
 
 
 def trend_table(table: pd.DataFrame, levels: Mapping[str, float]) -> pd.DataFrame:
@@ -40,17 +43,27 @@ def trend_table(table: pd.DataFrame, levels: Mapping[str, float]) -> pd.DataFram
     return board.sort_values(["metric", "model", LEVEL], kind="stable").reset_index(drop=True)
 
 
-def trend_figure(trend: pd.DataFrame, label: str, *, log: bool = False, metrics: Sequence[str] | None = None) -> Figure:
-    """One panel a metric, one line a model.
+def trend_figure(
+    trend: pd.DataFrame,
+    label: str,
+    *,
+    log: bool = False,
+    metrics: Sequence[str] | None = None,
+    title: str = "",
+    note: str = "",
+) -> Figure:
+    """One panel a metric, one line a model; beneath them what points and bars are.
 
     Args:
         trend: from :func:`trend_table`.
         label: what the levels are.
         log: whether the levels are drawn on a logarithmic axis.
         metrics: which; all where None.
+        title: over the panels.
+        note: what else one must know to read them, in sentences.
     """
     chosen = list(metrics) if metrics is not None else sorted(trend["metric"].unique())
-    figure = Figure(figsize=(1 + 3 * len(chosen), 3.6), layout="constrained")
+    figure = Figure(figsize=(1 + 3 * len(chosen), 4), layout="constrained")
     panels = figure.subplots(1, len(chosen), squeeze=False)[0]
     for axes, metric in zip(panels, chosen, strict=True):
         _draw(axes, trend[trend["metric"] == metric], metric, label)
@@ -60,7 +73,16 @@ def trend_figure(trend: pd.DataFrame, label: str, *, log: bool = False, metrics:
         axes.set_xticks(levels, [f"{level:,.0f}" if level >= 100 else f"{level:.3g}" for level in levels], rotation=30)
         axes.minorticks_off()
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper", frameon=False)
+    figure.suptitle(title, fontsize="large")
+    figure.supxlabel(" ".join(filter(None, (_points(trend), note))), fontsize="small")
     return figure
+
+
+def _points(trend: pd.DataFrame) -> str:
+    """What a point is, with how many seeds."""
+    seeds = sorted(trend["n_seeds"].unique())
+    counted = " or ".join(str(count) for count in seeds) + (" seed" if seeds == [1] else " seeds")
+    return f"Mean over conditions and {counted}{'' if seeds == [1] else ', bars: ± standard deviation over seeds'}."
 
 
 def save_figure(figure: Figure, path: Path) -> Path:
@@ -71,9 +93,9 @@ def save_figure(figure: Figure, path: Path) -> Path:
 
 
 def _draw(axes: Axes, rows: pd.DataFrame, metric: str, label: str) -> None:
-    for model, part in rows.groupby("model", sort=True):
+    for marker, (model, part) in zip(cycle(MARKERS), rows.groupby("model", sort=True), strict=False):
         error = part["sd"].fillna(0.0).to_numpy(dtype=float)
-        axes.errorbar(part[LEVEL], part["mean"], yerr=error, marker="o", markersize=4, capsize=2, label=str(model))
+        axes.errorbar(part[LEVEL], part["mean"], yerr=error, marker=marker, markersize=4, capsize=2, label=str(model))
     better = "higher is better" if get_metric(metric).higher_is_better else "lower is better"
     axes.set(title=metric, xlabel=label, ylabel=better)
     axes.title.set_fontsize("medium")

@@ -1,4 +1,5 @@
-"""Batches and how to sample them: perturbed cells with matched controls, all cells by themselves, or group means."""
+"""Batches and how to sample them: perturbed cells with matched controls, one by one or in sets of a condition; all
+cells by themselves; or group means."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from perturbench_lamin.errors import InputError, nearest
+from perturbench_lamin.loading.cuts import Cut, even_cuts, set_cuts
 from perturbench_lamin.loading.dataset import SplitData
 from perturbench_lamin.loading.expression import dense_rows
 from perturbench_lamin.loading.gather import Buffers
@@ -86,6 +88,10 @@ class ControlMatched:
         """Places of the target cells within the split."""
         return np.flatnonzero(~self.data.is_control)
 
+    def cuts(self, order: np.ndarray, batch_size: int, rng: np.random.Generator | None) -> list[Cut]:
+        """The batches of an epoch: ``batch_size`` cells in the given order; nothing is drawn."""
+        return even_cuts(order, batch_size)
+
     def batch(self, cells: np.ndarray, rng: np.random.Generator, part: slice = WHOLE) -> Batch:
         """The batch of ``part`` of these cells, each with a control; ``rng`` draws for all of them."""
         drawn = self.data.controls.draw(self.data.state[cells], rng)[part]
@@ -93,6 +99,35 @@ class ControlMatched:
         both = dense_rows(self.data.X, np.concatenate([drawn, self.data.rows[cells]]), self.buffers)
         controls, expression = _rows(both, 0, len(cells)), _rows(both, len(cells), len(both))
         return _batch(self.data, cells, controls, expression, self.data.embedded(drawn))
+
+
+@dataclass(frozen=True)
+class CellSets(ControlMatched):
+    """Control matching in batches of whole sets, each of cells of the same perturbations and covariate state.
+
+    For models of populations, which see a set at a time: in batches of any cells the sets would be small.
+
+    Attributes:
+        set_size: cells of a set at most.
+
+    Raises:
+        InputError: as for control matching, or sets of fewer than one cell are asked for.
+    """
+
+    set_size: int = 128
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.set_size < 1:
+            raise InputError(f"set_size is {self.set_size}", where="sampling", fix="Give at least 1.")
+
+    def cuts(self, order: np.ndarray, batch_size: int, rng: np.random.Generator | None) -> list[Cut]:
+        """The batches of an epoch: whole sets, in a fresh order where ``rng`` is given."""
+        data = self.data
+        # By tokens: A+B and B+A are the same to a model.
+        tokens = np.unique(data.perturbations, axis=0, return_inverse=True)[1].reshape(-1)
+        groups = tokens[data.condition] * len(data.states) + data.state
+        return set_cuts(order, groups, self.set_size, batch_size, rng)
 
 
 @dataclass(frozen=True)
@@ -106,6 +141,10 @@ class Disentanglement:
         """Places of the target cells within the split."""
         return np.arange(len(self.data))
 
+    def cuts(self, order: np.ndarray, batch_size: int, rng: np.random.Generator | None) -> list[Cut]:
+        """The batches of an epoch: ``batch_size`` cells in the given order; nothing is drawn."""
+        return even_cuts(order, batch_size)
+
     def batch(self, cells: np.ndarray, rng: np.random.Generator, part: slice = WHOLE) -> Batch:
         """The batch of ``part`` of these cells; nothing is drawn."""
         rows = self.data.rows[cells[part]]
@@ -116,18 +155,20 @@ class Disentanglement:
 Sampling = ControlMatched | Disentanglement | Grouped
 SAMPLINGS: dict[str, type[ControlMatched] | type[Disentanglement] | type[Grouped]] = {
     "control_matched": ControlMatched,
+    "cell_sets": CellSets,
     "disentanglement": Disentanglement,
     "grouped": Grouped,
 }
 
 
-def sampling(name: str, data: SplitData, buffers: Buffers | None = None) -> Sampling:
+def sampling(name: str, data: SplitData, buffers: Buffers | None = None, *, set_size: int | None = None) -> Sampling:
     """The way to sample of that name, over one split.
 
     Args:
         name: a key of :data:`SAMPLINGS`.
         data: the split.
         buffers: where batches take their memory from, to share it between splits; its own by default.
+        set_size: cells of a set at most, for ``cell_sets``.
 
     Raises:
         InputError: the name is unknown.
@@ -135,6 +176,8 @@ def sampling(name: str, data: SplitData, buffers: Buffers | None = None) -> Samp
     if name not in SAMPLINGS:
         raise InputError(f"Unknown sampling {name!r}", where="sampling", fix=nearest(name, SAMPLINGS))
     made = SAMPLINGS[name](data)
+    if isinstance(made, CellSets) and set_size is not None:
+        made = replace(made, set_size=set_size)
     return made if buffers is None or isinstance(made, Grouped) else replace(made, buffers=buffers)
 
 
@@ -147,7 +190,7 @@ class BatchLoader:
 
     Args:
         sampling: which cells, with which inputs.
-        batch_size: cells in a batch.
+        batch_size: cells in a batch; at most so many where batches are of whole sets.
         seed: seed of the order and of the draws.
         shuffle: whether each epoch has its own order and draws. Without, each epoch is the same: the
             validation loss then compares epochs on the same pairs of cell and control.
@@ -173,6 +216,7 @@ class BatchLoader:
         self.sampling, self.batch_size, self.seed, self.shuffle = sampling, batch_size, seed, shuffle
         self.epoch = 0
         self._targets = sampling.targets()
+        self._length = len(sampling.cuts(self._targets, batch_size, None))
 
     @property
     def sampler(self) -> BatchLoader:
@@ -184,19 +228,20 @@ class BatchLoader:
         self.epoch = epoch if self.shuffle else 0
 
     def __len__(self) -> int:
-        return -(-len(self._targets) // self.batch_size)
+        return self._length
 
     def __iter__(self) -> Iterator[Batch | GroupedBatch]:
         epoch = self.epoch  # at the first batch: Lightning sets it after it has asked for the iterator
-        order = self._targets
+        order, rng = self._targets, None
         if self.shuffle:
-            order = np.random.default_rng([self.seed, epoch]).permutation(order)
-        yield from made_ahead(partial(self._batch, order, epoch), len(self), self.prefetch)
+            rng = np.random.default_rng([self.seed, epoch])
+            order = rng.permutation(order)
+        cuts = self.sampling.cuts(order, self.batch_size, rng)
+        yield from made_ahead(partial(self._batch, cuts, epoch), len(cuts), self.prefetch)
 
-    def _batch(self, order: np.ndarray, epoch: int, number: int) -> Batch | GroupedBatch:
-        cells = order[number * self.batch_size : (number + 1) * self.batch_size]
-        part, weight = self.share.part(len(cells))
-        batch = self.sampling.batch(cells, np.random.default_rng([self.seed, epoch, number + 1]), part)
+    def _batch(self, cuts: list[Cut], epoch: int, number: int) -> Batch | GroupedBatch:
+        part, weight = cuts[number].part(self.share)
+        batch = self.sampling.batch(cuts[number].cells, np.random.default_rng([self.seed, epoch, number + 1]), part)
         return batch if weight == 1 else replace(batch, weight=weight)
 
 

@@ -28,8 +28,9 @@ class PerturbationData(LightningDataModule):
         split: cell → "train", "val", "test" or "" (excluded).
         batch_size: cells in a batch.
         seed: seed of the order of the cells and of the control draws.
-        train_sampling: ``control_matched``, ``disentanglement`` or ``grouped``.
+        train_sampling: ``control_matched``, ``cell_sets``, ``disentanglement`` or ``grouped``.
         val_sampling: likewise, for validation.
+        set_size: cells of a set at most, for ``cell_sets``.
         on_device: whether the expression goes to the device that trains, and batches are made there.
         prefetch: how many batches are made ahead, by as many threads.
         known_tokens: perturbations that the model knows although training cells may lack them.
@@ -48,6 +49,7 @@ class PerturbationData(LightningDataModule):
         seed: int = 0,
         train_sampling: str = "control_matched",
         val_sampling: str = "control_matched",
+        set_size: int | None = None,
         on_device: bool = False,
         prefetch: int = 0,
         known_tokens: Iterable[str] = (),
@@ -65,8 +67,8 @@ class PerturbationData(LightningDataModule):
         self.batch_size, self.seed = batch_size, seed
         self.on_device, self.prefetch = on_device, prefetch
         buffers = Buffers()
-        self._train_sampling = sampling(train_sampling, self.train, buffers)
-        self._val_sampling = sampling(val_sampling, self.val, buffers)
+        self._train_sampling = sampling(train_sampling, self.train, buffers, set_size=set_size)
+        self._val_sampling = sampling(val_sampling, self.val, buffers, set_size=set_size)
 
     def setup(self, stage: str) -> None:
         """Bring the expression to the trainer's device where that is asked for."""

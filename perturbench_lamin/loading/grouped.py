@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from perturbench_lamin.loading.cuts import Cut, even_cuts
 from perturbench_lamin.loading.dataset import SplitData
 from perturbench_lamin.loading.expression import grouped_rows
 from perturbench_lamin.loading.moving import moved
@@ -81,6 +82,10 @@ class Grouped:
     def targets(self) -> np.ndarray:
         """Places of the target cells within the split."""
         return np.flatnonzero(~self.data.is_control)
+
+    def cuts(self, order: np.ndarray, batch_size: int, rng: np.random.Generator | None) -> list[Cut]:
+        """The batches of an epoch: ``batch_size`` cells in the given order; nothing is drawn."""
+        return even_cuts(order, batch_size)
 
     def batch(self, cells: np.ndarray, rng: np.random.Generator, part: slice = WHOLE) -> GroupedBatch:
         """The batch of ``part`` of these cells; nothing is drawn."""

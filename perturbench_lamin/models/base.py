@@ -34,7 +34,7 @@ class PerturbationModel(LightningModule):
         name: the name in the registry.
         hyperparameters_type: the dataclass of its hyperparameters.
         train_sampling: how training batches are sampled.
-        val_sampling: how validation batches are sampled: the same for all, so that ``val_loss`` compares.
+        val_sampling: how validation batches are sampled: the same cells for all, so that ``val_loss`` compares.
         epochs: how many epochs a fit takes where that is fixed, else None.
         loss_sums_genes: whether :meth:`loss` is a sum over genes; ``train_loss`` in the history is then divided by
             their number, so that it stands in the units of ``val_loss``.

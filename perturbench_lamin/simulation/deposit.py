@@ -74,6 +74,11 @@ def write_h5ad_deposit(
     return path
 
 
+def is_simulated(folder: str | Path, dataset: str) -> bool:
+    """Whether the dataset's files in a folder of raw files are a simulated deposit: its truth lies beside them."""
+    return (Path(folder) / dataset / TRUTH_NAME).is_file()
+
+
 def write_truth(
     home: Path, effects: Effects, genes: Sequence[str], join: str, names: Sequence[str] | None = None
 ) -> Path:

@@ -42,6 +42,17 @@ def family_table(obs: pd.DataFrame, keys: ObsKeys, splits: Mapping[str, pd.Serie
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("task")
 
 
+def family_note(family: pd.DataFrame) -> str:
+    """What the tasks differ by beside their names, in a sentence for beneath a figure.
+
+    Args:
+        family: from :func:`family_table`.
+    """
+    few, many = family["train"].min(), family["train"].max()
+    trained = f"{few:,} to {many:,} training cells" if few < many else f"{few:,} training cells"
+    return f"{trained}; test cells: {'the same' if family['same_test'].all() else 'others in each task'}."
+
+
 def _balance(used: pd.DataFrame) -> float:
     counts = used.groupby("state")["condition"].nunique().to_list()
     return balance_of(counts) if len(counts) > 1 else 1.0

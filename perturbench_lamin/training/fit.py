@@ -106,7 +106,7 @@ def fit(
         _say(placement.reason, shown)
         embedding = getattr(parsed, "embedding", "")
         data, seen = file.whole(placement.read_as, scratch=folder.path, embedding=embedding)
-        batches = _batches(data, split, config, placement)
+        batches = _batches(data, split, config, placement, parsed)
         del data, file  # on a device it is not needed here
         training = _identity(seen, split, config, words, files)
         if finished := _open(folder, training, resume):
@@ -121,7 +121,9 @@ def fit(
         return _finish(folder, trainer, own, placement)
 
 
-def _batches(data: CuratedData, split: pd.Series, config: TrainConfig, placement: Placement) -> PerturbationData:
+def _batches(
+    data: CuratedData, split: pd.Series, config: TrainConfig, placement: Placement, parsed: Hyperparameters
+) -> PerturbationData:
     kind = model_class(config.model)
     ahead = config.prefetch
     if ahead is None:
@@ -135,9 +137,10 @@ def _batches(data: CuratedData, split: pd.Series, config: TrainConfig, placement
         seed=config.seed,
         train_sampling=kind.train_sampling,
         val_sampling=kind.val_sampling,
+        set_size=getattr(parsed, "cell_set_len", None),
         on_device=placement.where == "device",
         prefetch=ahead,
-        known_tokens=kind.known_tokens(hyperparameters(config.model, config.hyperparameters), tokens, data.genes),
+        known_tokens=kind.known_tokens(parsed, tokens, data.genes),
     )
 
 

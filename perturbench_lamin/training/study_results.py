@@ -9,9 +9,6 @@ from pathlib import Path
 
 import optuna
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from optuna.trial import FrozenTrial, TrialState
 
 from perturbench_lamin.evaluation.result import write_table
@@ -20,6 +17,7 @@ from perturbench_lamin.files import write_text
 from perturbench_lamin.training import study as studies
 from perturbench_lamin.training.config import TrainConfig
 from perturbench_lamin.training.search_spaces import Space
+from perturbench_lamin.training.study_figure import study_figure
 from perturbench_lamin.training.tune_config import TuneConfig
 
 TRIALS, BEST, PICTURE = "trials.csv", "best.json", "study.png"
@@ -34,7 +32,7 @@ class StudyFiles:
         journal: all that the study knows of its trials, whatever its storage is.
         trials: the table of trials.
         best: the best configuration.
-        picture: the objective of each trial, and against each hyperparameter.
+        picture: the objective of each trial, and against each hyperparameter; how much each of these matters.
     """
 
     journal: Path
@@ -79,25 +77,6 @@ def write_study(study: optuna.Study, config: TuneConfig, folder: Path) -> StudyF
     return files
 
 
-def study_figure(table: pd.DataFrame, space: Space) -> Figure:
-    """The objective of each trial, and against each hyperparameter.
-
-    Args:
-        table: from :func:`trials_table`.
-        space: the search space.
-    """
-    columns = 3
-    rows = 1 + -(-len(space) // columns)
-    figure = Figure(figsize=(9, 2.6 * rows), layout="constrained")
-    grid = figure.add_gridspec(rows, columns)
-    _draw_trials(figure.add_subplot(grid[0, :]), table)
-    complete = table[table["state"] == "complete"]
-    for place, name in enumerate(space):
-        axes = figure.add_subplot(grid[1 + place // columns, place % columns])
-        _draw_slice(axes, complete, name, log=bool(getattr(space[name], "log", False)))
-    return figure
-
-
 def _row(trial: FrozenTrial, space: Space) -> list[object]:
     told = trial.user_attrs
     value = trial.values[0] if trial.state == TrialState.COMPLETE else None
@@ -105,29 +84,3 @@ def _row(trial: FrozenTrial, space: Space) -> list[object]:
     parameters: Sequence[object] = [trial.params.get(name) for name in space]
     fit, rank = told.get("fit"), told.get("rank")
     return [trial.number, STATES[trial.state], value, fit, rank, epochs, *parameters, told.get(studies.PROBLEM)]
-
-
-def _draw_trials(axes: Axes, table: pd.DataFrame) -> None:
-    place = pd.Series(range(1, len(table) + 1), index=table.index)
-    complete = table["state"] == "complete"
-    values = table["objective"].astype(float)
-    axes.plot(place[complete], values[complete], "o", label="complete")
-    axes.step(place[complete], values[complete].cummin(), where="post", color="black", label="best so far")
-    for state, mark in (("pruned", "|"), ("failed", "x")):
-        chosen = place[table["state"] == state]
-        if len(chosen):
-            axes.plot(chosen, [values.max()] * len(chosen), mark, color="grey", label=f"{state} (no objective)")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="trial", ylabel="objective")
-    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _draw_slice(axes: Axes, complete: pd.DataFrame, name: str, *, log: bool) -> None:
-    values = complete[name]
-    numbers = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-    axes.plot(values.astype(float) if numbers else values.astype(str), complete["objective"].astype(float), "o")
-    if log:
-        axes.set_xscale("log")
-    axes.set(xlabel=name, ylabel="objective")
-    axes.spines[["top", "right"]].set_visible(False)

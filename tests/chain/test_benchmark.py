@@ -9,6 +9,9 @@ from perturbench_lamin.chain.benchmark import MODELS, BenchmarkConfig, benchmark
 from perturbench_lamin.chain.step import Output, fingerprint, in_order, require_parameters
 from perturbench_lamin.errors import InputError
 from perturbench_lamin.models.registry import MODELS as REGISTRY
+from perturbench_lamin.simulation.config import SimulationConfig
+from perturbench_lamin.simulation.deposit import TRUTH_NAME
+from perturbench_lamin.simulation.norman19 import simulate_norman19
 from perturbench_lamin.training.config import SAME_RESULT
 
 
@@ -62,6 +65,14 @@ def test_only_what_decides_a_trainings_result_makes_it_run_again(tmp_path):
 def test_a_folder_without_the_raw_file_is_refused_before_anything_runs(tmp_path):
     with pytest.raises(InputError, match=r"A raw file is missing.*NormanWeissman2019_filtered\.h5ad"):
         benchmark_steps(get_dataset("norman19"), BenchmarkConfig(raw_folder=tmp_path), tmp_path)
+
+
+def test_a_simulated_deposit_is_known_by_the_truth_beside_it(tmp_path):
+    config = BenchmarkConfig(raw_folder=tmp_path)
+    path = simulate_norman19(tmp_path, SimulationConfig(n_cells=50, n_genes=20, n_singles=3, n_pairs=1))
+    assert benchmark_steps(get_dataset("norman19"), config, tmp_path)[0].params == {"simulated": True}
+    (path.parent / TRUTH_NAME).unlink()
+    assert benchmark_steps(get_dataset("norman19"), config, tmp_path)[0].params == {"simulated": False}
 
 
 def test_a_gene_table_is_registered_first_and_read_by_curation(tmp_path):

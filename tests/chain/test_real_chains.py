@@ -121,6 +121,19 @@ def test_again_it_executes_nothing_and_says_so(simulated):
     assert tiny.query(root, "ln.Run.filter().count()") == before
 
 
+def test_an_experiment_reuses_what_a_run_has_made(simulated):
+    root, options, _ = simulated
+    experiment = ("experiment", "collapse", "--dataset", *options[1:])
+    said = run(root, *experiment)
+    steps = dict(re.findall(r"^\[ *\d+/\d+\] (.*?)  +(kept|done)", said, re.MULTILINE))
+    assert [name for name, state in steps.items() if state == "done"] == ["collapse norman19"]
+    runs = pd.read_csv(tiny.query(root, "ln.Artifact.get(key='experiments/norman19/collapse.csv').path.as_posix()"))
+    assert sorted(zip(runs["model"], runs["seed"], strict=True)) == sorted(
+        [("control_mean", 1), ("linear", 1), ("linear", 2)] * 2
+    )
+    assert "Nothing to do" in run(root, *experiment)
+
+
 def test_another_split_seed_keeps_the_raw_file_and_makes_new_versions(simulated):
     root, options, _ = simulated
     changed = run(

@@ -1,4 +1,5 @@
-"""Register small data, run the notebooks of a search and of the experiments on it; in a process of its own."""
+"""Register small data and run on it the notebooks of a search, of the experiments, and of an embedding of cells; in a
+process of its own."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from pathlib import Path
 import anndata as ad
 import numpy as np
 import pandas as pd
+import scgpt_stand_in
 from scipy import sparse
 
 from perturbench_lamin.catalog.datasets import get_dataset
@@ -17,7 +19,7 @@ from perturbench_lamin.chain.benchmark import BenchmarkConfig
 from perturbench_lamin.chain.experiments import EXPERIMENTS, experiment_steps
 from perturbench_lamin.chain.lock import only_one
 from perturbench_lamin.chain.run import Chain, run_chain
-from perturbench_lamin.chain.step import Step
+from perturbench_lamin.chain.step import Output, Step
 from perturbench_lamin.chain.tuning import TuningConfig, tuning_steps
 from perturbench_lamin.conditions import ObsKeys
 from perturbench_lamin.curation.preprocess import preprocess_file
@@ -31,6 +33,7 @@ from perturbench_lamin.splitting.tasks import make_split
 KEYS = ObsKeys(covariates=("cell_type",))
 TASKS = ("small", "transfer")
 DATASET = get_dataset("norman19")
+EMBEDDED = "cpa-scgpt"
 
 
 def curated(folder: Path) -> Path:
@@ -93,7 +96,7 @@ def steps(folder: Path) -> list:
     figures = [
         experiment_steps(EXPERIMENTS[name], named, both, folder)[-1] for name in ("scaling", "imbalance", "collapse")
     ]
-    return [*pretraining(), *(registered(step) for step in (*search[2:-1], *figures))]
+    return [*pretraining(), *(registered(step) for step in (*search[2:-1], *figures)), *embedding_steps(folder)]
 
 
 def pretraining() -> list[Step]:
@@ -118,6 +121,40 @@ def pretraining() -> list[Step]:
     ]
 
 
+def embedding_steps(folder: Path) -> list:
+    """Embed the cells, and train a model that takes the embedding for its input."""
+    weights, python = scgpt_stand_in.make(folder / "scgpt", [f"g{i:02d}" for i in range(60)])
+    embed = Step(
+        name="embed",
+        notebook="training/embed_scgpt.ipynb",
+        params={
+            "dataset": "norman19",
+            "curated": keys.curated("norman19"),
+            "weights": str(weights),
+            "scgpt_python": python,
+        },
+        settings={"accelerator": "cpu"},
+        outputs=(keys.embedded("norman19", "scgpt"),),
+    )
+    train = Step(
+        name="train on the embedding",
+        notebook="training/train.ipynb",
+        params={
+            "dataset": "norman19",
+            "task": "transfer",
+            "model": "cpa",
+            "label": EMBEDDED,
+            "max_epochs": 2,
+            "hyperparameters": {"embedding": "X_scgpt"},
+            "split": keys.split("norman19", "transfer"),
+        },
+        inputs={"curated": Output("embed", embed.outputs[0])},
+        settings={"accelerator": "cpu"},
+        outputs=(keys.best_checkpoint("norman19", "transfer", EMBEDDED, 1),),
+    )
+    return [embed, train]
+
+
 def registered(step):
     """The step with keys instead of what steps that are not run would have made."""
     own = ("curate", "evaluate linear seed", "evaluate additive seed")
@@ -128,6 +165,11 @@ def registered(step):
     }
     left = {name: value for name, value in step.inputs.items() if name not in known}
     return replace(step, params={**step.params, **known}, inputs=left)
+
+
+def named(run) -> str:
+    """A run's notebook, and what it made where that has a name of its own."""
+    return " ".join(filter(None, (run.transform.key, (run.params or {}).get("label"))))
 
 
 def main(folder: Path, notebooks: Path) -> None:
@@ -147,12 +189,13 @@ def main(folder: Path, notebooks: Path) -> None:
             artifact.key: {"path": str(artifact.path), "features": artifact.features.get_values()}
             for artifact in ln.Artifact.filter(is_latest=True).exclude(key=None)
         },
-        "inputs": {run.transform.key: sorted(run.input_artifacts.values_list("key", flat=True)) for run in runs},
+        "inputs": {named(run): sorted(run.input_artifacts.values_list("key", flat=True)) for run in runs},
         "trainings": {
             run.params["model"]: sorted(run.input_artifacts.values_list("key", flat=True))
             for run in runs
             if run.transform.key == "training/train.ipynb"
         },
+        "weights": str(folder / "scgpt" / "weights"),
         "pictures": {
             run.transform.key: run.report.path.read_text().count('src="data:image/png;base64') for run in runs
         },

@@ -1,4 +1,4 @@
-"""The notebooks of a search and of the paper's experiments, run as a chain runs them, on small registered data."""
+"""The notebooks of a search, of the paper's experiments and of an embedding, run as a chain runs them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import anndata as ad
+import numpy as np
 import pandas as pd
 import pytest
+import scgpt_stand_in
+import torch
 
 from perturbench_lamin.files import sha256
 from perturbench_lamin.models.embedding_file import read_embedding
@@ -52,12 +56,13 @@ def test_a_study_is_one_artifact_with_its_trials_beside_it(told):
 
 
 def test_the_winner_is_trained_with_what_the_study_found_under_a_name_of_its_own(told):
-    assert told["trainings"]["linear"] == [
+    assert told["inputs"]["training/train.ipynb linear-tuned"] == [
         "curated/norman19.h5ad",
         "splits/norman19/transfer.csv",
         "studies/norman19/transfer/linear/best.json",
     ]
-    (key,) = [key for key in told["artifacts"] if key.startswith("models/norman19/transfer/linear-tuned/seed7/")]
+    (key,) = [key for key in told["artifacts"] if key.startswith("models/norman19/transfer/linear-tuned/")]
+    assert key.startswith("models/norman19/transfer/linear-tuned/seed7/")
     features = told["artifacts"][key]["features"]
     assert (features["model"], features["preset"], features["seed"]) == ("linear-tuned", "tuned", 7)
     metrics = table(told, "metrics/norman19/transfer/linear-tuned/seed7.csv")
@@ -113,6 +118,30 @@ def test_figures_are_artifacts_and_stand_in_the_report(told, name):
     assert told["artifacts"][f"experiments/norman19/{name}.png"]["features"]["experiment"] == name
     assert told["pictures"][f"evaluation/{name}.ipynb"] == 1
     assert told["pictures"]["training/tune.ipynb"] == 1
+
+
+def test_an_embedding_belongs_to_the_same_cells_and_a_model_trains_on_it(told):
+    files = {key: artifact["path"] for key, artifact in told["artifacts"].items()}
+    embedded = ad.read_h5ad(files["embedded/norman19_scgpt.h5ad"])
+    curated = ad.read_h5ad(files["curated/norman19.h5ad"])
+    codes = pd.DataFrame(embedded.obsm["X_scgpt"], index=embedded.obs_names)
+    np.testing.assert_allclose(np.linalg.norm(codes, axis=1), 1, rtol=1e-5)
+    assert codes.shape == (curated.n_obs, scgpt_stand_in.WIDTH)
+    if not scgpt_stand_in.REAL:  # then the code of a cell is a plain formula
+        weights = Path(told["weights"])
+        vocab = json.loads((weights / "vocab.json").read_text())
+        table = torch.load(weights / "best_model.pt", weights_only=True)["encoder.embedding.weight"].numpy()
+        expected = np.log1p(curated.layers["counts"].toarray()) @ table[[vocab[gene] for gene in curated.var_names]]
+        expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+        np.testing.assert_allclose(codes.loc[curated.obs_names], expected, atol=1e-5)
+    assert told["inputs"]["training/embed_scgpt.ipynb"] == ["curated/norman19.h5ad"]
+    inputs = ["embedded/norman19_scgpt.h5ad", "splits/norman19/transfer.csv"]
+    assert told["inputs"]["training/train.ipynb cpa-scgpt"] == inputs
+    (key,) = [key for key in files if key.startswith("models/norman19/transfer/cpa-scgpt/")]
+    model, info = load_model(files[key])
+    assert info.hyperparameters["embedding"] == "X_scgpt"
+    assert model.vocabulary.embeddings == {"X_scgpt": scgpt_stand_in.WIDTH}
+    assert told["pictures"]["training/embed_scgpt.ipynb"] == 1
 
 
 def test_an_unknown_experiment_names_the_nearest():

@@ -33,7 +33,8 @@ class CellFlow(PerturbationModel):
 
     Each training batch makes one step as the package does: a random covariate state, a random condition of it,
     and ``set_size`` cells of each drawn with replacement; which cells the batch holds does not matter.
-    ``val_loss`` is the mean energy distance between predicted and observed cells of each condition and state.
+    ``val_loss`` is the mean squared error, as for every model; :meth:`loss` is the mean energy distance between
+    predicted and observed cells of each condition and state.
     Perturbations and covariates are one-hot vectors; the set of a condition has one vector for each
     perturbation. Control cells without perturbation are returned as they are: the package has no prediction
     for them. Weights and the optimiser's state are plain arrays in the checkpoint.

@@ -73,17 +73,20 @@ class State(PerturbationModel):
     """The state transition model of STATE (Adduri et al., bioRxiv 2025.06.26.661135), package arc-state.
 
     A transformer without positions turns a set of control cells into a set of perturbed ones; the loss compares
-    the two sets as distributions. The network and its loss are the package's. Sets hold the cells of one
-    condition and covariate state that are in one batch together: give large batches, so that there are many.
-    Unlike in the package, a small set stays small instead of being filled by repeats.
+    the two sets as distributions. The network and its loss are the package's, and as there a batch is made of whole
+    sets, each of cells of one condition and covariate state with control cells of that state; sets and their order
+    are drawn anew in each epoch. Unlike there, a group of n cells becomes ⌈n / cell_set_len⌉ sets of nearly one size:
+    no small rest is filled by repeats, and every cell is a target once an epoch.
 
     A cell's prediction depends on the cells of its set. It trains with Adam at a constant learning rate and a
-    gradient norm of at most 10; ``val_loss`` is its own loss. Perturbations are given as multi-hot tokens. The
-    expression is log1p, not an embedding, and predictions are not negative.
+    gradient norm of at most 10. Perturbations are given as multi-hot tokens. The expression is log1p, not an
+    embedding, and predictions are not negative.
     """
 
     name: ClassVar[str] = "state"
     hyperparameters_type: ClassVar[type[Hyperparameters]] = StateHyperparameters
+    train_sampling: ClassVar[str] = "cell_sets"
+    val_sampling: ClassVar[str] = "cell_sets"
 
     def __init__(self, hyperparameters: StateHyperparameters, vocabulary: Vocabulary) -> None:
         super().__init__(hyperparameters, vocabulary)
