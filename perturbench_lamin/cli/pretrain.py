@@ -13,7 +13,9 @@ from perturbench_lamin.cli.options import FILE_IN, FOLDER
 @click.command(cls=Verb)
 @click.argument("curated", metavar="CURATED.h5ad", type=FILE_IN)
 @click.option("--split", "split_file", type=FILE_IN, metavar="SPLIT.csv", help="Use its training cells alone.")
-@click.option("--components", default=10, show_default=True, type=click.IntRange(1), help="Of each embedding.")
+@click.option(
+    "--components", metavar="N", default=10, show_default=True, type=click.IntRange(1), help="Of each embedding."
+)
 @click.option("--out", required=True, type=FOLDER, metavar="FOLDER", help="For genes.npz and perturbations.npz.")
 def pretrain(curated: Path, split_file: Path | None, components: int, out: Path) -> None:
     """Embed genes and perturbations of a dataset, for the model linear_embedding on another one.

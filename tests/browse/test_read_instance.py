@@ -5,7 +5,7 @@ from threading import Thread
 
 import pytest
 
-from perturbench_lamin.errors import InputError
+from perturbench_lamin.errors import ChainError, InputError
 
 
 def test_a_real_instance_is_read_whole(lamin, run, tmp_path):
@@ -75,7 +75,7 @@ def test_the_verb_makes_no_instance_where_there_is_none(tmp_path):
 
     arguments = ["browse", "--instance", str(tmp_path), "--out", str(tmp_path / "site")]
     result = CliRunner().invoke(cli, arguments)
-    assert isinstance(result.exception, InputError)
+    assert isinstance(result.exception, ChainError)
     assert "No instance" in str(result.exception)
     assert list(tmp_path.iterdir()) == []
 

@@ -237,16 +237,16 @@ def test_files_of_a_study_and_its_winner(whole, curated_path, tmp_path):
         train_winner(curated_path, SPLIT, config, (1, 1), tmp_path)
 
 
-@pytest.mark.parametrize("memory", ["memory", "disk"])
-def test_all_trials_of_a_process_share_one_reading(whole, curated_path, tmp_path, monkeypatch, memory):
+@pytest.mark.parametrize(("memory", "read_as"), [("memory", "compact"), ("disk", "disk")])
+def test_all_trials_of_a_process_share_one_reading(whole, curated_path, tmp_path, monkeypatch, memory, read_as):
     read, reader = [], curated_file.read_curated
     monkeypatch.setattr(curated_file, "read_curated", lambda *a, **k: read.append(k["memory"]) or reader(*a, **k))
     config = replace(CONFIG, base=replace(BASE, memory=memory))
     study = search(Search(curated_path, SPLIT, config, tmp_path / "study"))
-    assert read == [memory]
+    assert read == [read_as]
     pd.testing.assert_frame_equal(trials_table(study, SPACE), trials_table(whole[1], SPACE))
     board = train_winner(curated_path, SPLIT, best_config(study, config), (1, 2), tmp_path)
-    assert read == [memory] * 2
+    assert read == [read_as] * 2
     assert board["mean"].notna().all()
 
 
