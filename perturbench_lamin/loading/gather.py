@@ -19,6 +19,9 @@ from perturbench_lamin.loading.packed_rows import PackedRows
 SMALL = 1 << 20
 """Up to so many values in the result, one thread is as fast as several."""
 
+PIECES = 16
+"""Pieces of the work for each thread: one that is held up leaves more of them to the others."""
+
 STREAMED = 32 << 20
 """From so many bytes on, a result is written past the caches: it would not stay there until it is read."""
 
@@ -89,7 +92,8 @@ def gather_rows(
     dense = (buffers or Buffers(keep=0)).take(len(rows), matrix.shape[1], matrix.data.dtype)
     if threads is None:
         threads = cores() if dense.size > SMALL else 1
-    blocks = zip(np.array_split(rows, threads), np.array_split(dense, threads), strict=True)
+    pieces = 1 if threads == 1 else PIECES * threads
+    blocks = zip(np.array_split(rows, pieces), np.array_split(dense, pieces), strict=True)
     if isinstance(matrix, PackedRows):
         packed, stream = (matrix.indptr, matrix.bits, matrix.data), dense.nbytes >= STREAMED
         _on_threads(threads, expand_rows, [(*packed, *block, stream) for block in blocks])
@@ -149,13 +153,18 @@ def _checked(matrix: Csr | PackedRows, rows: np.ndarray) -> np.ndarray:
 
 
 def _on_threads(threads: int, work: Callable[..., None], arguments: Sequence[tuple]) -> None:
-    """Each of the arguments on a thread of its own, the last one on the caller's."""
-    if threads == 1:
-        for given in arguments:
+    """Call ``work`` with each of the arguments; whichever thread is free takes the next, the caller's among them."""
+    todo = iter(arguments)
+
+    def take_turns() -> None:
+        for given in todo:
             work(*given)
+
+    if threads == 1:
+        take_turns()
         return
     with ThreadPoolExecutor(threads - 1) as pool:
-        tasks = [pool.submit(work, *given) for given in arguments[:-1]]
-        work(*arguments[-1])
-        for task in tasks:
-            task.result()
+        others = [pool.submit(take_turns) for _ in range(threads - 1)]
+        take_turns()
+        for other in others:
+            other.result()

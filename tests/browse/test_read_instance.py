@@ -76,7 +76,7 @@ def test_the_verb_makes_no_instance_where_there_is_none(tmp_path):
     arguments = ["browse", "--instance", str(tmp_path), "--out", str(tmp_path / "site")]
     result = CliRunner().invoke(cli, arguments)
     assert isinstance(result.exception, ChainError)
-    assert "No instance" in str(result.exception)
+    assert "There is no instance" in str(result.exception)
     assert list(tmp_path.iterdir()) == []
 
 
