@@ -77,7 +77,7 @@ class Parts(Callback):
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Look at what the training holds."""
         X = trainer.datamodule.train.X
-        arrays = [getattr(X, name) for name in ("indptr", "indices", "data")]
+        arrays = [getattr(X, name, None) for name in ("indptr", "indices", "bits", "data")]
         self.expression = sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
         self.ahead = trainer.datamodule.prefetch
         self.weights = sum(parameter.nbytes for parameter in pl_module.parameters())
