@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 import papermill
 from papermill.clientwrap import PapermillNotebookClient
@@ -38,6 +38,7 @@ class OwnEnvironmentEngine(NBClientEngine):
         kernel_env: Mapping[str, str] | None = None,
         kernel_handles: tuple[int, ...] = (),
         kernel_folder: str | None = None,
+        kernel_stderr: BinaryIO | None = None,
         stderr_file: TextIO | None = None,
         **_: Any,
     ) -> Any:
@@ -49,7 +50,9 @@ class OwnEnvironmentEngine(NBClientEngine):
             stderr_file=stderr_file,
             config=ENCRYPTED,
         )
-        return client.execute(env=dict(kernel_env or os.environ), pass_fds=kernel_handles, cwd=kernel_folder)
+        return client.execute(
+            env=dict(kernel_env or os.environ), pass_fds=kernel_handles, cwd=kernel_folder, stderr=kernel_stderr
+        )
 
 
 papermill_engines.register(ENGINE, OwnEnvironmentEngine)
@@ -66,7 +69,8 @@ def execute(
 ) -> None:
     """Run ``notebook`` and save it with its outputs as ``executed``, cell by cell.
 
-    The kernel works in the folder of ``executed`` and dies with this process.
+    The kernel works in the folder of ``executed`` and dies with this process. What it writes to its own stderr, such as
+    a crash's last words, is in :func:`kernel_log`.
 
     Args:
         notebook: the source; it is not changed.
@@ -81,18 +85,25 @@ def execute(
     """
     executed.parent.mkdir(parents=True, exist_ok=True)
     environment = {**PATIENT, **os.environ, **variables, **notebook_variables(notebook)}
-    papermill.execute_notebook(
-        str(notebook),
-        str(executed),
-        parameters=dict(parameters),
-        engine_name=ENGINE,
-        kernel_name="python3",
-        progress_bar=progress,
-        stderr_file=sys.stderr if progress else None,
-        kernel_env=environment,
-        kernel_handles=handles,
-        kernel_folder=str(executed.parent),
-    )
+    with kernel_log(executed).open("wb") as log:
+        papermill.execute_notebook(
+            str(notebook),
+            str(executed),
+            parameters=dict(parameters),
+            engine_name=ENGINE,
+            kernel_name="python3",
+            progress_bar=progress,
+            stderr_file=sys.stderr if progress else None,
+            kernel_env=environment,
+            kernel_handles=handles,
+            kernel_folder=str(executed.parent),
+            kernel_stderr=log,
+        )
+
+
+def kernel_log(executed: Path) -> Path:
+    """Where the kernel of an executed notebook wrote its stderr."""
+    return executed.with_suffix(".kernel.log")
 
 
 def cell_error(error: PapermillExecutionError) -> str:

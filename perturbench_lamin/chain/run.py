@@ -162,7 +162,7 @@ def _execute(chain: Chain, step: Step, results: Mapping[str, StepResult], parent
     except PapermillExecutionError as error:
         problem = engine.cell_error(error)
     except Exception as error:  # such as a kernel that died for lack of memory: the step failed, others may go on
-        problem = f"{type(error).__name__}: {error}"
+        problem = f"{type(error).__name__}: {error} (the kernel's own words: {engine.kernel_log(executed)})"
     run = runs.child_of(parent)
     run = None if run is None or (before is not None and run.id == before.id) else run
     page = reports.render(executed)

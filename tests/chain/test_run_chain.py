@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import time
@@ -100,6 +101,9 @@ def test_a_failing_notebook_is_errored_and_reported_and_the_next_run_goes_on(fin
     assert tiny.states(failed) == {"make": "done", "double": "failed", "other": "done"}
     if how == "raise":
         assert failed["double"][1] == "ValueError: told to fail"
+    else:
+        log = re.search(r"the kernel's own words: (.*)\)", failed["double"][1])[1]
+        assert "last words" in Path(log).read_text()
     status, source, environment, report = tiny.query(
         root,
         "(lambda r: [r.status, r.transform.source_code, r.environment.path.read_text(), r.report.path.read_text()])"
