@@ -57,6 +57,16 @@ def scatter_rows(
 
 
 @numba.njit(nogil=True, cache=True)
+def close_group(total: np.ndarray, squares: float, size: int, mean: np.ndarray) -> float:
+    """Write the mean of a group's sums (genes), and give its scatter, Σ x² − Σ total² / size."""
+    explained = 0.0
+    for gene in range(total.shape[0]):
+        mean[gene] = total[gene] / size
+        explained += total[gene] * total[gene] / size
+    return squares - explained
+
+
+@numba.njit(nogil=True, cache=True)
 def group_moments(
     indptr: np.ndarray,
     indices: np.ndarray,
@@ -86,12 +96,7 @@ def group_moments(
                 value = np.float64(data[entry])
                 total[np.uint32(indices[entry])] += value
                 squares += value * value
-        size = bounds[group + 1] - bounds[group]
-        explained = 0.0
-        for gene in range(total.shape[0]):
-            means[group, gene] = total[gene] / size
-            explained += total[gene] * total[gene] / size
-        scatter[group] = squares - explained
+        scatter[group] = close_group(total, squares, bounds[group + 1] - bounds[group], means[group])
 
 
 @numba.njit(nogil=True, cache=True)

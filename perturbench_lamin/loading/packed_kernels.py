@@ -14,7 +14,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from perturbench_lamin.loading.kernels import AHEAD, LINE, prefetch
+from perturbench_lamin.loading.kernels import AHEAD, LINE, close_group, prefetch
 
 BLOCK = 16
 """Genes of a block, one bit each; float32 values of a cache line and of the widest vectors."""
@@ -126,12 +126,7 @@ def packed_moments(
                 total[gene] += np.float64(line[gene])
             for entry in range(indptr[row], indptr[row + 1]):
                 squares += np.float64(data[entry]) * np.float64(data[entry])
-        size = bounds[group + 1] - bounds[group]
-        explained = 0.0
-        for gene in range(genes):
-            means[group, gene] = total[gene] / size
-            explained += total[gene] * total[gene] / size
-        scatter[group] = squares - explained
+        scatter[group] = close_group(total, squares, bounds[group + 1] - bounds[group], means[group])
 
 
 @intrinsic
