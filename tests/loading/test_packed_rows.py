@@ -84,3 +84,14 @@ def test_training_packs_where_the_processor_is_fast_at_it(monkeypatch):
     for one, two in zip(*(module.train_dataloader() for module in modules.values()), strict=True):
         assert torch.equal(one.controls, two.controls)
         assert torch.equal(one.target, two.target)
+
+
+def test_batches_that_are_held_keep_their_values_whatever_comes_after():
+    """Also a part of a batch alone: its two matrices share memory that is used again when nobody holds either."""
+    module = PerturbationData(DATA, SPLIT, batch_size=7)
+    held = [(batch.controls[2:], batch.target.sum()) for batch in module.train_dataloader()]
+    targets = [batch.target for batch in module.train_dataloader()]
+    for (controls, total), target, batch in zip(held, targets, module.train_dataloader(), strict=True):
+        assert torch.equal(controls, batch.controls[2:])
+        assert torch.equal(target, batch.target)
+        assert total == batch.target.sum()
