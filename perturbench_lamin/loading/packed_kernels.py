@@ -42,22 +42,6 @@ def pack_bits(indptr: np.ndarray, indices: np.ndarray, bits: np.ndarray) -> None
 
 
 @numba.njit(nogil=True, cache=True)
-def unpack_indices(bits: np.ndarray, rows: np.ndarray, indices: np.ndarray) -> None:
-    """The gene numbers of the given rows, one row after the other, ascending."""
-    entry = 0
-    for place in range(rows.shape[0]):
-        for block in range(bits.shape[1]):
-            rest = np.uint32(bits[rows[place], block])
-            gene = block * BLOCK
-            while rest:
-                if rest & np.uint32(1):
-                    indices[entry] = gene
-                    entry += 1
-                rest >>= np.uint32(1)
-                gene += 1
-
-
-@numba.njit(nogil=True, cache=True)
 def expand_rows(
     indptr: np.ndarray, bits: np.ndarray, data: np.ndarray, rows: np.ndarray, dense: np.ndarray, stream: bool
 ) -> None:

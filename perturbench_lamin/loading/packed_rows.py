@@ -9,8 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from perturbench_lamin.loading.compact_rows import CompactRows
-from perturbench_lamin.loading.packed_kernels import BLOCK, pack_bits, unpack_indices
-from perturbench_lamin.loading.row_store import Rows
+from perturbench_lamin.loading.packed_kernels import BLOCK, pack_bits
 
 
 @dataclass(frozen=True)
@@ -35,32 +34,6 @@ class PackedRows:
         bits = np.zeros((matrix.shape[0], -(-matrix.shape[1] // BLOCK)), dtype=np.uint16)
         pack_bits(matrix.indptr, matrix.indices, bits)
         return cls(matrix.indptr.astype(np.int64, copy=False), bits, matrix.data, matrix.shape)
-
-    @property
-    def nnz(self) -> int:
-        """How many values are stored."""
-        return len(self.data)
-
-    def read(self, rows: np.ndarray) -> tuple[Rows, np.ndarray]:
-        """Rows as CSR, each once, as :meth:`~perturbench_lamin.loading.row_store.RowStore.read`.
-
-        Raises:
-            IndexError: a row number is out of range.
-        """
-        if len(rows) and not (rows.min() >= 0 and rows.max() < self.shape[0]):
-            raise IndexError(f"Row numbers must lie in 0 … {self.shape[0] - 1}")
-        distinct, place = np.unique(rows, return_inverse=True)
-        lengths = self.indptr[distinct + 1] - self.indptr[distinct]
-        indptr = np.concatenate([[0], np.cumsum(lengths)])
-        indices = np.empty(indptr[-1], dtype=np.int32)
-        unpack_indices(self.bits, distinct, indices)
-        entries = np.repeat(self.indptr[distinct] - indptr[:-1], lengths) + np.arange(indptr[-1])
-        return Rows(indptr, indices, self.data[entries], (len(distinct), self.shape[1])), place
-
-    def __getitem__(self, rows: np.ndarray) -> sparse.csr_matrix:
-        """Rows by numbers or by a mask, as scipy's CSR."""
-        part, place = self.read(np.flatnonzero(rows) if rows.dtype == bool else rows)
-        return sparse.csr_matrix((part.data, part.indices, part.indptr), shape=part.shape)[place]
 
 
 def worth_packing() -> bool:

@@ -53,20 +53,6 @@ def test_a_large_batch_by_several_threads():
         np.testing.assert_array_equal(gather_rows(PackedRows.of(X), rows, threads=threads), X[rows].toarray())
 
 
-@settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 1000), shape=st.tuples(st.integers(1, 12), st.integers(1, 70)))
-def test_back_to_csr(seed, shape):
-    X = matrix(seed, *shape, 0.3)
-    packed = PackedRows.of(X)
-    rows = np.random.default_rng(seed).integers(0, shape[0], 9)
-    mask = rows[0] == np.arange(shape[0])
-    for wanted in (rows, mask):
-        found = packed[wanted]
-        for part in ("indptr", "indices", "data"):
-            np.testing.assert_array_equal(getattr(found, part), getattr(X[wanted], part))
-    assert packed.nnz == X.nnz
-
-
 def test_they_take_less_memory_than_csr():
     X = matrix(0, 2000, 4000, 0.11)
     packed = PackedRows.of(X)
