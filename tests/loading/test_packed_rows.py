@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+import anndata as ad
+import h5py
 import numpy as np
 import torch
 from hypothesis import given, settings
@@ -10,6 +14,7 @@ from scipy import sparse
 from test_batches import DATA, SPLIT
 
 from perturbench_lamin.loading import datamodule
+from perturbench_lamin.loading.compact_rows import read_compact
 from perturbench_lamin.loading.datamodule import PerturbationData
 from perturbench_lamin.loading.gather import gather_rows
 from perturbench_lamin.loading.packed_kernels import expand_rows
@@ -81,3 +86,14 @@ def test_batches_that_are_held_keep_their_values_whatever_comes_after():
         assert torch.equal(controls, batch.controls[2:])
         assert torch.equal(target, batch.target)
         assert total == batch.target.sum()
+
+
+def test_a_file_whose_gene_numbers_are_in_disorder_gives_the_same_rows(tmp_path):
+    """Packed values stand by ascending gene: out of order they would come under wrong genes, and nothing would say so."""
+    X = matrix(0, 50, 40, 0.3)
+    ad.AnnData(X).write_h5ad(tmp_path / "x.h5ad")
+    places = np.concatenate([np.arange(start, stop)[::-1] for start, stop in pairwise(X.indptr)])
+    with h5py.File(tmp_path / "x.h5ad", "r+") as file:
+        file["X/indices"][:], file["X/data"][:] = X.indices[places], X.data[places]
+    packed = PackedRows.of(read_compact(tmp_path / "x.h5ad"))
+    np.testing.assert_array_equal(gather_rows(packed, np.arange(50)), X.toarray())
