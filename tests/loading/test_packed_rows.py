@@ -89,7 +89,7 @@ def test_batches_that_are_held_keep_their_values_whatever_comes_after():
 
 
 def test_a_file_whose_gene_numbers_are_in_disorder_gives_the_same_rows(tmp_path):
-    """Packed values stand by ascending gene: out of order they would come under wrong genes, and nothing would say so."""
+    """Packed values stand by ascending gene: in disorder they would come under wrong genes, unseen."""
     X = matrix(0, 50, 40, 0.3)
     ad.AnnData(X).write_h5ad(tmp_path / "x.h5ad")
     places = np.concatenate([np.arange(start, stop)[::-1] for start, stop in pairwise(X.indptr)])
