@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from perturbench_lamin.comparison.explain import explain, sentence, told
-from perturbench_lamin.comparison.h5ad_file import Table
 from perturbench_lamin.comparison.matching import Match
 from perturbench_lamin.comparison.result import Part
 from perturbench_lamin.comparison.settings import CompareConfig
 from perturbench_lamin.errors import some
+from perturbench_lamin.storage.tables import Table
 
 
 def cells_part(a: Table, b: Table, match: Match, config: CompareConfig) -> Part:

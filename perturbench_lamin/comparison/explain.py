@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from perturbench_lamin.comparison.columns import MISSING
-from perturbench_lamin.comparison.h5ad_file import Table
 from perturbench_lamin.errors import some
+from perturbench_lamin.storage.tables import Table
 
 LEAST = 0.5
 """Share of the chosen rows that satisfy a predicate, less the share of the others: below it, nothing is explained."""

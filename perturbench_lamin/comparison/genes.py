@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from perturbench_lamin.comparison.h5ad_file import Table
 from perturbench_lamin.comparison.matching import Match, match_names, require_unique
+from perturbench_lamin.storage.tables import Table
 
 INDEX = "index"
 ENOUGH = 0.5

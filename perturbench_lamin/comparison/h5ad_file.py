@@ -2,60 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import anndata as ad
-import h5py
 import numpy as np
-import pandas as pd
 
 from perturbench_lamin.comparison.result import FileFacts
 from perturbench_lamin.contracts import COUNTS_LAYER
 from perturbench_lamin.curation.source import CountSource
 from perturbench_lamin.curation.source_h5ad import H5adSource
-from perturbench_lamin.errors import InputError, IntegrityError
-from perturbench_lamin.ingestion.check import check_h5ad
+from perturbench_lamin.storage.anndata_file import AnnDataFile
 
 COUNTS_PLACES = (f"layers/{COUNTS_LAYER}", "raw/X", "X")
 LOOK_ROWS = 200
 """Cells that are looked at to see whether a matrix holds whole numbers."""
-
-
-class Table:
-    """The obs or var of a file; columns are read when asked for.
-
-    Attributes:
-        names: the index, as text.
-        columns: the column names, in the file's order.
-    """
-
-    def __init__(self, element: h5py.Group | h5py.Dataset, path: Path) -> None:
-        self._whole: pd.DataFrame | None = None
-        self._group, self._path = element, path
-        if isinstance(element, h5py.Group) and element.attrs.get("encoding-version") == "0.2.0":
-            index = _read(element[element.attrs["_index"]])
-            self.columns = [str(name) for name in element.attrs["column-order"]]
-        else:  # anndata before 0.8
-            self._whole = _old_table(element, path)
-            index, self.columns = self._whole.index, [str(name) for name in self._whole.columns]
-        self.names = pd.Index(np.asarray(index), dtype=object).map(str)
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def column(self, name: str) -> pd.Series:
-        """A column, as anndata reads it."""
-        if self._whole is not None:
-            return self._whole[name].reset_index(drop=True)
-        return pd.Series(_read(self._group[name]))
-
-    def items(self) -> Iterator[tuple[str, pd.Series]]:
-        """Name and values of each column, one in memory at a time."""
-        for name in self.columns:
-            yield name, self.column(name)
 
 
 class StoredMatrix(H5adSource):
@@ -66,20 +26,9 @@ class StoredMatrix(H5adSource):
         dtype: of the stored values.
     """
 
-    def __init__(self, file: h5py.File, path: Path, place: str, obs_names: pd.Index, var_names: pd.Index) -> None:
-        self.path, self._file, self.matrix_path = path, file, place
-        self.obs_names, self.var_names = obs_names, var_names
-        self._transposed = None
-        element = file[place]
-        self.encoding = "dense" if isinstance(element, h5py.Dataset) else str(element.attrs.get("encoding-type", ""))
-        self.encoding = self.encoding.removesuffix("_matrix")
-        self.dtype = str((element if isinstance(element, h5py.Dataset) else element["data"]).dtype)
-        self._read = self._reader()
-
-    def close(self) -> None:
-        """Remove what was made to read it; the file stays open."""
-        if self._transposed is not None:
-            self._transposed.close()
+    def __init__(self, file: AnnDataFile, place: str) -> None:
+        super().__init__(file, layer=place)
+        self.encoding, self.dtype = self.matrix.format, str(self.matrix.stored_dtype.newbyteorder("="))
 
 
 class H5adFile:
@@ -89,6 +38,7 @@ class H5adFile:
         path: the file.
 
     Attributes:
+        file: the open file.
         obs: the table of cells.
         var: the table of genes.
         layers: names of the layers.
@@ -100,14 +50,16 @@ class H5adFile:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        if not self.path.is_file():
-            raise InputError("No such file", where=path, fix="Check the path.")
-        check_h5ad(self.path)
-        self.file = h5py.File(self.path, "r")
-        self.obs, self.var = Table(self.file["obs"], self.path), Table(self.file["var"], self.path)
-        self.layers, self.obsm = (sorted(self.file.get(name, {})) for name in ("layers", "obsm"))
+        self.file = AnnDataFile(path)
+        self.path = self.file.path
         self._matrices: dict[str, StoredMatrix] = {}
+        try:
+            self.file.require("X", "obs", "var")
+            self.obs, self.var = self.file.obs_table, self.file.var_table
+            self.layers, self.obsm = self.file.names("layers"), self.file.names("obsm")
+        except BaseException:
+            self.file.close()
+            raise
 
     def __enter__(self) -> H5adFile:
         return self
@@ -120,16 +72,8 @@ class H5adFile:
     def matrix(self, place: str) -> StoredMatrix:
         """A matrix by its place in the file, such as ``layers/counts``; opened once."""
         if place not in self._matrices:
-            self._matrices[place] = StoredMatrix(self.file, self.path, place, self.obs.names, self._columns(place))
+            self._matrices[place] = StoredMatrix(self.file, place)
         return self._matrices[place]
-
-    def _columns(self, place: str) -> pd.Index:
-        names = self.var.names
-        if place.startswith("raw/"):
-            names = Table(self.file["raw/var"], self.path).names
-        elif place.startswith("obsm/"):
-            names = pd.Index([str(number) for number in range(self.file[place].shape[1])])
-        return names
 
     def counts_place(self) -> str | None:
         """Where the counts are: ``layers["counts"]``, else the first of raw and X that holds whole numbers."""
@@ -140,7 +84,7 @@ class H5adFile:
 
     def uns(self) -> dict[str, Any]:
         """The unstructured part."""
-        return _read(self.file["uns"]) if "uns" in self.file else {}
+        return self.file.uns()
 
     def facts(self) -> FileFacts:
         """What the file is."""
@@ -153,34 +97,3 @@ class H5adFile:
 def _is_whole(matrix: CountSource) -> bool:
     values = matrix.read_rows(0, min(LOOK_ROWS, matrix.shape[0])).data
     return bool(len(values) and (values >= 0).all() and (values == np.floor(values)).all())
-
-
-def _read(element: h5py.Group | h5py.Dataset) -> Any:
-    """An element, as anndata reads it; that it was written by an older version is no matter here."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ad.OldFormatWarning)
-        return ad.io.read_elem(element)
-
-
-def _old_table(element: h5py.Group | h5py.Dataset, path: Path) -> pd.DataFrame:
-    """A table as anndata 0.7 wrote it, or, before, as one array of records with categories in uns."""
-    if isinstance(element, h5py.Group):
-        read = _read(element)
-        if isinstance(read, pd.DataFrame):
-            return read
-    elif element.dtype.names:
-        records = element[()]
-        table = pd.DataFrame({name: _old_column(element, name, records[name]) for name in element.dtype.names})
-        return table.set_index(table.columns[0])
-    raise IntegrityError(f"{element.name} is not a table", where=path, fix="Write the file again with anndata.")
-
-
-def _old_column(element: h5py.Dataset, name: str, values: np.ndarray) -> Any:
-    categories = element.file.get(f"uns/{name}_categories")
-    if categories is not None and values.dtype.kind in "iu":
-        return pd.Categorical.from_codes(values.tolist(), pd.Index([_text(category) for category in categories[()]]))
-    return [_text(value) for value in values] if values.dtype.kind in "SO" else values
-
-
-def _text(value: Any) -> Any:
-    return value.decode() if isinstance(value, bytes) else value

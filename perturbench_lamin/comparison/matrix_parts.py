@@ -75,7 +75,7 @@ def others_part(pair: FilePair) -> Part | None:
     notes = [
         f"{place} is in {' and '.join(sides)}, and not compared"
         for place in places
-        if (sides := [side for side, file in (("A", pair.a), ("B", pair.b)) if len(file.file.get(place, ()))])
+        if (sides := [side for side, file in (("A", pair.a), ("B", pair.b)) if file.file.names(place)])
     ]
     return Part("others", notes=tuple(notes), details={"compared": False}) if notes else None
 
@@ -114,23 +114,13 @@ def _several(pair: FilePair, group: str, left: list[str], right: list[str]) -> P
 
 def _comparable(pair: FilePair, place: str) -> bool:
     """Whether both are matrices, and of the same number of columns where columns have no names."""
-    a, b = pair.a.file[place], pair.b.file[place]
-    if not all(_is_matrix(element) for element in (a, b)):
+    if not all(file.file.is_matrix(place) for file in (pair.a, pair.b)):
         return False
-    return place.startswith("layers/") or _width(a) == _width(b)
+    return place.startswith("layers/") or pair.a.matrix(place).shape[1] == pair.b.matrix(place).shape[1]
 
 
 def _tables(pair: FilePair, group: str, name: str) -> bool:
-    return any(file.file[f"{group}/{name}"].attrs.get("encoding-type") == "dataframe" for file in (pair.a, pair.b))
-
-
-def _is_matrix(element: Any) -> bool:
-    kind = str(element.attrs.get("encoding-type", "array"))
-    return kind in ("csr_matrix", "csc_matrix") or (kind == "array" and len(getattr(element, "shape", ())) == 2)
-
-
-def _width(element: Any) -> int:
-    return int(element.shape[1] if hasattr(element, "shape") else element.attrs["shape"][1])
+    return any(file.file.kind(f"{group}/{name}") == "dataframe" for file in (pair.a, pair.b))
 
 
 def _forms(name: str, a: StoredMatrix, b: StoredMatrix) -> list[str]:

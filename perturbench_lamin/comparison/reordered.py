@@ -8,8 +8,9 @@ from typing import IO
 import numpy as np
 from scipy import sparse
 
-from perturbench_lamin.curation.source import CountSource, canonical
+from perturbench_lamin.curation.source import CountSource
 from perturbench_lamin.curation.source_views import READ_GAP
+from perturbench_lamin.storage.matrix import canonical
 
 IN_ORDER = 0.98
 """Share of rows that must follow closely on the row before, so that rows are read where they are."""

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from perturbench_lamin.comparison.h5ad_file import Table
 from perturbench_lamin.comparison.result import Part
 from perturbench_lamin.comparison.settings import CompareConfig
 from perturbench_lamin.comparison.tables import one_sided
 from perturbench_lamin.contracts import SPLIT_NAMES
 from perturbench_lamin.errors import InputError, some
 from perturbench_lamin.splitting.io import EXCLUDED, read_split
+from perturbench_lamin.storage.tables import Table
 
 SPELLINGS: Mapping[str, str] = {
     **{name: name for name in SPLIT_NAMES},

@@ -11,10 +11,10 @@ import pandas as pd
 
 from perturbench_lamin.comparison.columns import ColumnComparison, compare_columns
 from perturbench_lamin.comparison.explain import explain, told
-from perturbench_lamin.comparison.h5ad_file import Table
 from perturbench_lamin.comparison.result import Part
 from perturbench_lamin.comparison.settings import CompareConfig
 from perturbench_lamin.errors import some
+from perturbench_lamin.storage.tables import Table
 
 SAMPLE = 512
 """Rows that must agree before whole columns of different names are compared."""

@@ -23,9 +23,6 @@ LARGEST_HELD = (1 << 16) - 1
 COUNTED, TOO_LARGE = -1, -2
 """What :func:`count_rows` returns: all are counts; all are counts, and some are too large to hold."""
 
-IN_ORDER, OUT_OF_ORDER, OUT_OF_RANGE = 0, 1, 2
-"""What :func:`row_order` returns."""
-
 ONE, SIX, TOP_SIX, LOW_SIX = np.uint64(1), np.uint64(6), np.uint64(58), np.uint64(63)
 
 DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
@@ -55,25 +52,6 @@ def map_columns(indptr, indices, data, position):  # type: ignore[no-untyped-def
             new_data[at] = data[entry]
             at += 1
     return new_indptr, new_indices, new_data
-
-
-@njit(nogil=True, cache=True)
-def row_order(indptr, indices, n_genes):  # type: ignore[no-untyped-def]
-    """How a CSR matrix stores its gene numbers: IN_ORDER, OUT_OF_ORDER (or one twice in a row), or OUT_OF_RANGE."""
-    order = IN_ORDER
-    for row in range(len(indptr) - 1):
-        own = indices[indptr[row] : indptr[row + 1]]
-        if len(own) == 0:
-            continue
-        falls = np.int32(0)
-        for entry in range(len(own) - 1):  # without a branch, so that several are compared at once
-            falls |= np.int32(own[entry + 1] <= own[entry])
-        low, high = (own[0], own[-1]) if falls == 0 else (own.min(), own.max())
-        if low < 0 or high >= n_genes:
-            return OUT_OF_RANGE
-        if falls != 0:
-            order = OUT_OF_ORDER
-    return order
 
 
 @njit(nogil=True, cache=True)

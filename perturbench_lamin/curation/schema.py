@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import anndata as ad
-import h5py
 import numpy as np
 
 from perturbench_lamin.conditions import require_obs
 from perturbench_lamin.contracts import COUNTS_LAYER, CuratedInfo
-from perturbench_lamin.errors import InputError, IntegrityError
+from perturbench_lamin.errors import InputError
+from perturbench_lamin.storage.anndata_file import AnnDataFile
+from perturbench_lamin.storage.matrix import checked
+from perturbench_lamin.storage.reading import reading
 
 VAR_COLUMNS = ("highly_variable", "differentially_expressed", "perturbed")
 OBS_COLUMNS = ("ncounts", "ngenes")
@@ -30,30 +32,26 @@ def open_curated(path: str | Path, *, backed: bool = False) -> tuple[ad.AnnData,
         IntegrityError: the file is missing pieces or is no HDF5 file.
     """
     path = Path(path)
-    if not path.exists():
-        raise InputError("No such file", where=path, fix="Check the path.")
-    try:
-        with h5py.File(path, "r") as file:
-            _check_matrices(file, path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            adata = ad.read_h5ad(path, backed="r" if backed else None)
-    except (OSError, KeyError) as error:
-        raise IntegrityError(f"Not readable as h5ad: {error}", where=path, fix="Fetch or write it again.") from error
+    with AnnDataFile(path) as file:
+        _check_matrices(file, path)
+    with reading(path), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        adata = ad.read_h5ad(path, backed="r" if backed else None)
+    for name, matrix in () if backed else (("X", adata.X), (COUNTS_LAYER, adata.layers[COUNTS_LAYER])):
+        checked(matrix, f"{path}, {name}")
     info = CuratedInfo.from_uns(adata.uns, where=path)
     _check_tables(adata, info, path)
     return adata, info
 
 
-def _check_matrices(file: h5py.File, path: Path) -> None:
+def _check_matrices(file: AnnDataFile, path: Path) -> None:
     for name, kinds in (("X", "f"), (f"layers/{COUNTS_LAYER}", "iu")):
         if name not in file:
             raise InputError(f"No {name}", where=path, fix="Make the file with `perturbench-lamin preprocess`.")
-        matrix = file[name]
-        kind = matrix.attrs.get("encoding-type", "array")
-        if kind != "csr_matrix":
-            raise InputError(f"{name} is stored as {kind!r}, not as a CSR matrix", where=path)
-        dtype = matrix["data"].dtype
+        matrix = file.matrix(name)
+        if matrix.format != "csr":
+            raise InputError(f"{name} is stored as {matrix.format}, not as a CSR matrix", where=path)
+        dtype = matrix.stored_dtype
         if dtype.kind not in kinds or (name == "X" and dtype != np.float32):
             wanted = "float32" if name == "X" else "integers"
             raise InputError(f"{name} holds {dtype}, not {wanted}", where=path)

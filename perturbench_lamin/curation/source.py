@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from perturbench_lamin.curation import kernels
 from perturbench_lamin.errors import InputError
+from perturbench_lamin.storage.matrix import canonical, checked
 
 CHUNK_ENTRIES = 1 << 21
 """How many stored values a chunk of rows aims at: 16 MiB of float32 values and int32 gene numbers."""
@@ -87,7 +87,7 @@ class MatrixSource(CountSource):
         var_names: the genes' names.
 
     Raises:
-        InputError: the names do not fit the matrix.
+        InputError: the names do not fit the matrix, or the matrix contradicts itself.
     """
 
     def __init__(self, matrix: Any, obs_names: Sequence[str] | pd.Index, var_names: Sequence[str] | pd.Index) -> None:
@@ -98,7 +98,8 @@ class MatrixSource(CountSource):
                 where="MatrixSource",
                 fix="Give cells × genes (transpose a deposit of genes × cells).",
             )
-        self._matrix: Any = matrix.tocsr() if sparse.issparse(matrix) else np.asarray(matrix)
+        known = checked(_plain(matrix), "MatrixSource")
+        self._matrix: Any = known.tocsr() if sparse.issparse(known) else known
         self.entries = int(self._matrix.nnz if hasattr(self._matrix, "nnz") else self._matrix.size)
 
     def read_rows(self, start: int, stop: int) -> sparse.csr_matrix:
@@ -106,31 +107,20 @@ class MatrixSource(CountSource):
         if not sparse.issparse(self._matrix):
             return canonical(sparse.csr_matrix(self._matrix[start:stop]))
         low, high = int(self._matrix.indptr[start]), int(self._matrix.indptr[stop])
-        indptr = self._matrix.indptr[start : stop + 1] - low
-        return csr_rows(self._matrix.data[low:high], self._matrix.indices[low:high], indptr, self.shape[1])
-
-
-def csr_rows(data: np.ndarray, indices: np.ndarray, indptr: np.ndarray, n_genes: int) -> sparse.csr_matrix:
-    """A canonical CSR matrix from its three arrays."""
-    order = kernels.row_order(indptr, indices, n_genes)
-    if order == kernels.OUT_OF_RANGE:
-        raise InputError(
-            f"A gene number is outside 0 to {n_genes - 1:,}", where="CSR indices", fix="The matrix is corrupt."
+        parts = (
+            self._matrix.data[low:high],
+            self._matrix.indices[low:high],
+            self._matrix.indptr[start : stop + 1] - low,
         )
-    shape = (len(indptr) - 1, n_genes)
-    matrix = sparse.csr_matrix((data, indices.astype(np.int32, copy=False), indptr), shape=shape)
-    matrix.has_canonical_format = order == kernels.IN_ORDER  # known: scipy need not look through it again
-    return canonical(matrix)
+        rows = sparse.csr_matrix(parts, shape=(stop - start, self.shape[1]))
+        rows.has_canonical_format = True  # the whole is canonical
+        return rows
 
 
-def canonical(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
-    """The matrix with each row's gene numbers sorted and unique (entries stored twice are added)."""
-    if not matrix.has_canonical_format:
-        matrix = matrix.copy()
-        matrix.sum_duplicates()
-    if matrix.indices.dtype != np.int32:
-        matrix = sparse.csr_matrix((matrix.data, matrix.indices.astype(np.int32), matrix.indptr), shape=matrix.shape)
-    return matrix
+def _plain(matrix: Any) -> Any:
+    if not sparse.issparse(matrix):
+        return np.asarray(matrix)
+    return matrix if matrix.format in ("csr", "csc") else matrix.tocsr()
 
 
 def as_positions(selection: np.ndarray | Sequence[bool] | Sequence[int], length: int, what: str) -> np.ndarray:

@@ -1,62 +1,81 @@
-"""Counts in an h5ad file, read by ranges of rows through h5py: the matrix is never in memory as a whole."""
+"""Counts in an h5ad file, read by ranges of rows: the matrix is never in memory as a whole."""
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
-import anndata as ad
-import h5py
-import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from perturbench_lamin.contracts import COUNTS_LAYER
-from perturbench_lamin.curation.source import CountSource, canonical, csr_rows
+from perturbench_lamin.curation.source import CountSource
 from perturbench_lamin.curation.transposed import TransposedMatrix
-from perturbench_lamin.errors import InputError, IntegrityError, nearest
+from perturbench_lamin.errors import InputError, nearest
+from perturbench_lamin.storage.anndata_file import AnnDataFile
 
 
 class H5adSource(CountSource):
-    """An h5ad file's counts, with its tables of cells and genes.
+    """An h5ad file's counts, with its tables of cells and genes; what is read has passed the gate of ``storage``.
 
     CSR and dense matrices stream by rows. A CSC matrix is first brought into bands of rows in a temporary file
     (12 bytes a value of float32, in the folder that TMPDIR names).
 
     Args:
-        path: the file.
-        layer: which matrix holds the counts: a layer's name, or ``"X"``. None takes ``layers["counts"]``
-            where there is one and ``X`` otherwise.
+        path: the file, or one that is open, which stays so.
+        layer: which matrix holds the counts: a layer's name, ``"X"``, or ``"raw/X"`` with the genes of ``raw/var``.
+            None takes ``layers["counts"]`` where there is one and ``X`` otherwise.
 
     Attributes:
-        obs: the table of cells.
-        var: the table of genes.
         matrix_path: the matrix that is read, such as ``layers/counts``.
+        matrix: that matrix.
 
     Raises:
         InputError: no such file, layer or matrix.
-        IntegrityError: the file is not readable as HDF5.
+        IntegrityError: the file is not readable as HDF5, or contradicts itself.
     """
 
-    def __init__(self, path: str | Path, *, layer: str | None = None) -> None:
-        self.path = Path(path)
-        self._file = _open(self.path)
-        self.matrix_path = _matrix_path(self._file, self.path, layer)
-        self.obs, self.var = (self._table(name) for name in ("obs", "var"))
-        self.obs_names, self.var_names = self.obs.index, self.var.index
+    def __init__(self, path: str | Path | AnnDataFile, *, layer: str | None = None) -> None:
+        self._own = not isinstance(path, AnnDataFile)
+        self.file = path if isinstance(path, AnnDataFile) else AnnDataFile(path)
+        self.path = self.file.path
         self._transposed: TransposedMatrix | None = None
-        self._read = self._reader()
+        try:
+            self._open(_matrix_path(self.file, layer))
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, place: str) -> None:
+        self.matrix_path, self.matrix = place, self.file.matrix(place)
+        columns = self.file.columns_of(place)
+        self.obs_names = self.file.obs_table.names
+        self.var_names = pd.RangeIndex(self.matrix.shape[1]).map(str) if columns is None else columns
+        self.entries = self.matrix.entries
+        if self.matrix.format == "csc":
+            self._transposed = TransposedMatrix(self.matrix)
+
+    @cached_property
+    def obs(self) -> pd.DataFrame:
+        """The table of cells."""
+        return self.file.obs
+
+    @cached_property
+    def var(self) -> pd.DataFrame:
+        """The table of the matrix's genes."""
+        return self.file.table("raw/var").frame() if self.matrix_path.startswith("raw") else self.file.var
 
     def read_rows(self, start: int, stop: int) -> sparse.csr_matrix:
         """Rows ``start`` to ``stop``, from disk."""
-        return self._read(start, stop)
+        return self.matrix.rows(start, stop) if self._transposed is None else self._transposed.read(start, stop)
 
     def close(self) -> None:
-        """Close the file."""
+        """Remove what was made to read it, and close the file if it was opened here."""
         if self._transposed is not None:
             self._transposed.close()
-        self._file.close()
+        if self._own:
+            self.file.close()
 
     def __enter__(self) -> H5adSource:
         return self
@@ -66,66 +85,18 @@ class H5adSource(CountSource):
     ) -> None:
         self.close()
 
-    def _table(self, name: str) -> pd.DataFrame:
-        table = ad.io.read_elem(self._file[name])
-        table.index = table.index.astype(str)
-        return table
 
-    def _reader(self) -> Any:
-        matrix = self._file[self.matrix_path]
-        kind = "array" if isinstance(matrix, h5py.Dataset) else _text(matrix.attrs.get("encoding-type", "unknown"))
-        shape = tuple(matrix.shape if kind == "array" else (int(n) for n in matrix.attrs["shape"]))
-        if shape != self.shape:
-            raise IntegrityError(f"{self.matrix_path} has shape {shape}, obs and var say {self.shape}", where=self.path)
-        self.entries = int(np.prod(shape)) if kind == "array" else int(matrix["data"].shape[0])
-        if kind == "array":
-            return lambda start, stop: canonical(sparse.csr_matrix(matrix[start:stop]))
-        if kind == "csc_matrix":
-            self._transposed = TransposedMatrix(matrix, self.shape, self.path)
-            return self._transposed.read
-        if kind != "csr_matrix":
-            raise InputError(
-                f"{self.matrix_path} is a {kind!r}, not a CSR, CSC or dense matrix",
-                where=self.path,
-                fix="Rewrite the file with anndata: read_h5ad(path).write_h5ad(new_path).",
-            )
-        return self._csr_reader(matrix)
-
-    def _csr_reader(self, matrix: h5py.Group) -> Any:
-        indptr, indices, data = matrix["indptr"][:].astype(np.int64), matrix["indices"], matrix["data"]
-        if len(indptr) != self.shape[0] + 1 or (np.diff(indptr) < 0).any() or indptr[-1] != data.shape[0]:
-            raise IntegrityError(f"The row pointers of {self.matrix_path} are inconsistent", where=self.path)
-
-        def read(start: int, stop: int) -> sparse.csr_matrix:
-            low, high = int(indptr[start]), int(indptr[stop])
-            return csr_rows(data[low:high], indices[low:high], indptr[start : stop + 1] - low, self.shape[1])
-
-        return read
-
-
-def _open(path: Path) -> h5py.File:
-    if not path.exists():
-        raise InputError("No such file", where=path, fix="Check the path.")
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise IntegrityError(f"Not readable as HDF5: {error}", where=path, fix="Fetch or write it again.") from error
-
-
-def _matrix_path(file: h5py.File, path: Path, layer: str | None) -> str:
-    layers = list(file["layers"]) if "layers" in file else []
+def _matrix_path(file: AnnDataFile, layer: str | None) -> str:
+    layers = file.names("layers")
     if layer is None:
         layer = COUNTS_LAYER if COUNTS_LAYER in layers else "X"
-    if layer == "X":
-        if "X" not in file:
+    if layer in ("X", "raw/X") or layer.startswith("obsm/"):
+        if layer not in file:
             raise InputError(
-                "The file has no matrix X", where=path, fix=f"Name a layer: {', '.join(layers) or 'none'}."
+                f"The file has no matrix {layer}", where=file.path, fix=f"Name a layer: {', '.join(layers) or 'none'}."
             )
-        return "X"
-    if layer not in layers:
-        raise InputError(f"No layer {layer!r}", where=path, fix=nearest(layer, ["X", *layers]))
-    return f"layers/{layer}"
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+        return layer
+    name = layer.removeprefix("layers/")
+    if name not in layers:
+        raise InputError(f"No layer {name!r}", where=file.path, fix=nearest(name, ["X", *layers]))
+    return f"layers/{name}"

@@ -10,8 +10,9 @@ import pandas as pd
 from scipy import sparse
 
 from perturbench_lamin.curation.kernels import map_columns
-from perturbench_lamin.curation.source import CountSource, canonical
+from perturbench_lamin.curation.source import CountSource
 from perturbench_lamin.errors import InputError, some
+from perturbench_lamin.storage.matrix import canonical
 
 READ_GAP = 64
 """Unwanted rows up to this many are read along with their neighbours: one larger read is faster than two."""

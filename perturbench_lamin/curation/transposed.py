@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO
 
-import h5py
 import numpy as np
 from scipy import sparse
 
-from perturbench_lamin.errors import IntegrityError
+from perturbench_lamin.storage.matrix import StoredMatrix
 
 BAND_ENTRIES = 1 << 22
 """How many values a band of rows aims at; one band is in memory at a time."""
@@ -26,21 +24,15 @@ class TransposedMatrix:
     The temporary file (8 bytes a value, and the value) is made at the first read and gone when closed.
 
     Args:
-        matrix: the matrix, encoded as anndata does.
-        shape: (rows, columns).
-        where: the file, for messages.
+        matrix: the matrix, stored by column; its pointers have been checked, its row numbers are checked here.
     """
 
-    def __init__(self, matrix: h5py.Group, shape: tuple[int, int], where: Path) -> None:
-        self._data, self._indices, self._where = matrix["data"], matrix["indices"], where
-        self._column_ends = matrix["indptr"][:].astype(np.int64)
-        self._shape = shape
+    def __init__(self, matrix: StoredMatrix) -> None:
+        self._matrix, self._data = matrix, matrix.data
+        self._column_ends, self._shape = matrix.indptr, matrix.shape
         self._file: IO[bytes] | None = None
         self._record = np.dtype([("row", np.int32), ("column", np.int32), ("value", self._data.dtype)])
         self._kept: tuple[int, sparse.csr_matrix] | None = None
-        ends = self._column_ends
-        if len(ends) != shape[1] + 1 or (np.diff(ends) < 0).any() or ends[0] != 0 or ends[-1] != self._data.shape[0]:
-            raise IntegrityError(f"The column pointers of {matrix.name} are inconsistent", where=where)
 
     def read(self, start: int, stop: int) -> sparse.csr_matrix:
         """Rows ``start`` to ``stop``, canonical."""
@@ -61,7 +53,7 @@ class TransposedMatrix:
     def _transpose(self) -> None:
         lengths = np.zeros(self._shape[0], dtype=np.int64)
         for _, rows in self._slices():
-            lengths += np.bincount(self._checked(rows), minlength=len(lengths))
+            lengths += np.bincount(rows, minlength=len(lengths))
         ends = np.concatenate([[0], np.cumsum(lengths)])
         cuts = np.searchsorted(ends, np.arange(0, ends[-1], BAND_ENTRIES)[1:])
         self._firsts = np.unique(np.concatenate([[0], cuts, [len(lengths)]]))
@@ -102,10 +94,5 @@ class TransposedMatrix:
         return sparse.coo_matrix((records["value"], places), shape=(last - first, self._shape[1])).tocsr()
 
     def _slices(self) -> Iterator[tuple[int, np.ndarray]]:
-        for start in range(0, self._indices.shape[0], SLICE_ENTRIES):
-            yield start, self._indices[start : start + SLICE_ENTRIES]
-
-    def _checked(self, rows: np.ndarray) -> np.ndarray:
-        if int(rows.min()) < 0 or int(rows.max()) >= self._shape[0]:
-            raise IntegrityError(f"A cell number is outside 0 to {self._shape[0] - 1:,}", where=self._where)
-        return rows
+        for start in range(0, self._matrix.entries, SLICE_ENTRIES):
+            yield start, self._matrix.numbers(start, min(start + SLICE_ENTRIES, self._matrix.entries))

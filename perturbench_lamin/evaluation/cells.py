@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import h5py
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from anndata.io import read_elem, sparse_dataset
 from scipy import sparse
 
 from perturbench_lamin.errors import InputError, some
+from perturbench_lamin.storage.anndata_file import AnnDataFile
+from perturbench_lamin.storage.matrix import StoredMatrix, checked
 
 BLOCK_VALUES = 1 << 24
 """Values (stored ones, of a sparse matrix) that a block read from disk holds: bounds the memory."""
@@ -51,21 +51,21 @@ class Cells:
         """
         X = self._loaded().tocsr() if self.is_csc else self.X
         for rows in _slices(X, axis=0):
-            yield rows, _canonical(X if _in_memory(X) else X[rows])  # one block: a slice would copy it
+            # One block in memory: a slice would copy it.
+            yield rows, _floating(X.major(rows.start, rows.stop) if isinstance(X, StoredMatrix) else X)
 
     def column_blocks(self) -> Iterator[tuple[slice, Any]]:
         """Yield ``X``, stored by column, in blocks of columns as canonical CSC."""
-        for columns in _slices(self.X, axis=1):
-            yield columns, _canonical(self.X if _in_memory(self.X) else self.X[:, columns])
+        X = self.X
+        for columns in _slices(X, axis=1):
+            yield columns, _floating(X.major(columns.start, columns.stop) if isinstance(X, StoredMatrix) else X)
 
     def in_memory(self) -> Any:
         """``X`` as a whole, CSR or dense, for what needs all cells of a group at once."""
-        if isinstance(self.X, h5py.Dataset):
-            return self.X[:]
-        return self.X if isinstance(self.X, np.ndarray) else self._loaded().tocsr()
+        return self._loaded().tocsr() if self.is_csc else self._loaded()
 
     def _loaded(self) -> Any:
-        return self.X if sparse.issparse(self.X) else self.X.to_memory()
+        return self.X.whole() if isinstance(self.X, StoredMatrix) else self.X
 
 
 @contextmanager
@@ -77,75 +77,58 @@ def open_cells(source: Source, name: str) -> Iterator[Cells]:
         name: what to call them in messages, where ``source`` has no path.
 
     Raises:
-        InputError: there is no such file, it is not an h5ad file, or a gene name occurs twice.
+        InputError: there is no such file, its X is none that can be read, or a gene name occurs twice.
+        IntegrityError: the file is damaged or contradicts itself.
     """
     if isinstance(source, AnnData):
-        yield _checked(Cells(source.obs, source.var_names, source.X, name))
+        yield _checked(Cells(source.obs, source.var_names, _given(source, name), name))
         return
-    with _open_h5ad(Path(source)) as file:
-        yield _checked(_read(file, str(source)))
+    with AnnDataFile(source) as file:
+        file.require("obs", "var")
+        if "X" not in file:
+            raise _no_matrix(source)
+        yield _checked(Cells(file.obs, file.var_table.names, file.matrix("X"), str(source)))
 
 
-def _read(file: h5py.File, where: str) -> Cells:
-    missing = [key for key in ("X", "obs", "var") if key not in file]
-    if missing:
-        raise InputError(f"The file has no {', '.join(missing)}", where=where, fix="Write it with AnnData.write_h5ad.")
-    X = file["X"] if isinstance(file["X"], h5py.Dataset) else sparse_dataset(file["X"])
-    return Cells(read_elem(file["obs"]), read_elem(file["var"]).index, X, where)
+def _given(source: AnnData, name: str) -> Any:
+    """X of an AnnData object: checked in memory; where it stays on disk, opened for reading as a file is."""
+    if source.X is None:
+        raise _no_matrix(name)
+    on_disk = getattr(source.X, "group", source.X)  # of a backed object
+    if not hasattr(on_disk, "file"):
+        return checked(source.X, name)
+    matrix = StoredMatrix(on_disk, Path(str(source.filename)), "X")
+    matrix.require_shape(source.shape)
+    return matrix
 
 
-def _open_h5ad(path: Path) -> h5py.File:
-    if not path.is_file():
-        raise InputError("No such file", where=path, fix="Check the path.")
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise InputError(
-            f"Not a readable h5ad file: {error}", where=path, fix="Write it with AnnData.write_h5ad."
-        ) from error
+def _no_matrix(where: object) -> InputError:
+    return InputError("There is no X", where=where, fix="Put the log1p expression into X.")
 
 
 def _checked(cells: Cells) -> Cells:
-    if cells.X is None:
-        raise InputError("There is no X", where=cells.where, fix="Put the log1p expression into X.")
-    if not isinstance(cells.X, (np.ndarray, h5py.Dataset)) and getattr(cells.X, "format", None) not in ("csr", "csc"):
-        kind = type(cells.X).__name__
-        raise InputError(f"Cannot read X of type {kind}", where=cells.where, fix="Make it CSR, CSC or a numpy array.")
     if not cells.genes.is_unique:
         twice = cells.genes[cells.genes.duplicated()].unique()
         raise InputError(
             f"{len(twice):,} gene names occur more than once",
             where=f"{cells.where}, var_names",
-            fix=f"Make them unique: {some(twice)}.",
+            fix=f"Make them unique: {some(map(repr, twice))}.",
         )
+    if not all(cells.X.shape):
+        rows, columns = cells.X.shape
+        raise InputError(f"X has {rows:,} cells and {columns:,} genes", where=cells.where, fix="Give it some.")
     return cells
 
 
 def _slices(X: Any, axis: int) -> Iterator[slice]:
     length = X.shape[axis]
-    step = max(length, 1) if _in_memory(X) else max(1, int(length * BLOCK_VALUES / max(_stored(X), 1)))
+    stored = X.entries if isinstance(X, StoredMatrix) else 0
+    step = max(1, int(length * BLOCK_VALUES / max(stored, 1))) if stored else max(length, 1)
     for start in range(0, length, step):
         yield slice(start, min(start + step, length))
 
 
-def _in_memory(X: Any) -> bool:
-    return sparse.issparse(X) or isinstance(X, np.ndarray)
-
-
-def _stored(X: Any) -> int:
-    """Stored values of a matrix on disk."""
-    return int(np.prod(X.shape)) if isinstance(X, h5py.Dataset) else int(X.group["data"].shape[0])
-
-
-def _canonical(block: Any) -> Any:
-    """Floating point; sparse blocks without repeated entries (their squares would be wrong)."""
-    if not sparse.issparse(block):
-        return np.ascontiguousarray(block, dtype=None if _is_float(block) else np.float64)
-    if not block.has_canonical_format:
-        block = block.copy()
-        block.sum_duplicates()
-    return block if _is_float(block) else block.astype(np.float64)
-
-
-def _is_float(block: Any) -> bool:
-    return block.dtype in (np.float32, np.float64)
+def _floating(block: Any) -> Any:
+    """A block in float32 or float64, dense ones C-contiguous."""
+    dtype = block.dtype if block.dtype in (np.float32, np.float64) else np.dtype(np.float64)
+    return block.astype(dtype, copy=False) if sparse.issparse(block) else np.ascontiguousarray(block, dtype=dtype)

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from perturbench_lamin.errors import IntegrityError
+from perturbench_lamin.storage.anndata_file import AnnDataFile
 
 READ_BYTES = 1 << 22
-HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 H5AD_PARTS = ("X", "obs", "var")
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -30,15 +30,14 @@ def check_file(path: str | Path) -> None:
 
 
 def check_h5ad(path: Path) -> None:
-    """Check that an HDF5 file opens and has the parts of an AnnData file."""
-    present = _open_hdf5(path)
-    missing = [part for part in H5AD_PARTS if part not in present]
-    if missing:
-        raise IntegrityError(
-            f"An h5ad file without {', '.join(missing)}",
-            where=path,
-            fix=f"It has {', '.join(sorted(present)) or 'nothing'}.",
-        )
+    """Check that an HDF5 file opens, is whole in itself and has the parts of an AnnData file."""
+    with AnnDataFile(path) as file:
+        file.require(*H5AD_PARTS)
+
+
+def check_hdf5(path: Path) -> None:
+    """Check that an HDF5 file opens and is whole in itself."""
+    AnnDataFile(path).close()
 
 
 def check_gzip(path: Path) -> None:
@@ -63,29 +62,9 @@ def check_rds(path: Path) -> None:
         raise IntegrityError(f"Not an RDS file: it begins with {start!r}", where=path)
 
 
-def _open_hdf5(path: Path) -> set[str]:
-    import h5py
-
-    with path.open("rb") as stream:
-        start = stream.read(len(HDF5_SIGNATURE))
-    if start != HDF5_SIGNATURE:
-        raise IntegrityError(
-            f"Not an HDF5 file: it begins with {start!r}",
-            where=path,
-            fix="A server's error page may have been saved in its place: remove it and fetch it again.",
-        )
-    try:
-        with h5py.File(path, "r") as file:
-            return set(file)
-    except OSError as error:  # HDF5 compares the length it stored with the file's
-        raise IntegrityError(
-            f"Truncated or corrupt HDF5 file: {error}", where=path, fix="Remove it and fetch it again."
-        ) from error
-
-
 CHECKS: dict[str, Callable[[Path], object]] = {
     ".h5ad": check_h5ad,
-    ".h5": _open_hdf5,
+    ".h5": check_hdf5,
     ".gz": check_gzip,
     ".rds": check_rds,
 }

@@ -10,6 +10,8 @@ import scipy.sparse as sp
 
 from perturbench_lamin.errors import InputError
 from perturbench_lamin.files import atomic_path
+from perturbench_lamin.storage.anndata_file import AnnDataFile
+from perturbench_lamin.storage.matrix import StoredMatrix
 
 PLACES = ("X", "layers/counts", "raw/X")
 """Where an h5ad file can have its raw counts, in the order looked at."""
@@ -41,15 +43,14 @@ def find_counts(path: str | Path) -> str:
 
     Raises:
         InputError: none of them holds counts (whole and not negative, looked at in a sample).
+        IntegrityError: the file is damaged or contradicts itself.
     """
-    import h5py
-
     seen: list[str] = []
-    with h5py.File(path, "r") as file:
+    with AnnDataFile(path) as file:
         for place in PLACES:
             if place not in file:
                 continue
-            example = other_value(file[place])
+            example = other_value(file.matrix(place))
             if example is None:
                 return place
             seen.append(f"{example!r} in {place}")
@@ -60,32 +61,12 @@ def find_counts(path: str | Path) -> str:
     )
 
 
-def with_raw_counts(path: str | Path, link: str | Path) -> Path:
-    """An h5ad file whose ``X`` is another's ``raw/X``: a file of links, which copies and loads nothing.
-
-    Args:
-        path: a file with ``raw/X`` and ``raw/var``.
-        link: the file to write; it needs the other one, where that is.
-    """
-    import h5py
-
-    target = str(Path(path).resolve())
-    with atomic_path(link) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
-        for name, there in (("X", "raw/X"), ("obs", "obs"), ("var", "raw/var")):
-            file[name] = h5py.ExternalLink(target, there)
-    return Path(link)
-
-
-def other_value(matrix: object) -> float | None:
+def other_value(matrix: StoredMatrix) -> float | None:
     """A value of a stored matrix, sparse or dense, that is no count; None where a sample holds only counts."""
-    import h5py
-
-    values = matrix if isinstance(matrix, h5py.Dataset) else matrix["data"]  # type: ignore[index]
-    per_row = int(np.prod(values.shape[1:])) or 1
-    n = max(1, SAMPLE // per_row)
+    values = matrix.data
+    n = max(1, SAMPLE // max(1, int(np.prod(values.shape[1:]))))
     for start in (0, max(0, len(values) - n)):
-        sample = np.asarray(values[start : start + n])
+        sample = values[start : start + n]
         bad = ~np.isfinite(sample) | (sample < 0) | (sample != np.floor(sample))
         if bad.any():
             return float(sample[bad][0])

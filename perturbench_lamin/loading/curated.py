@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import anndata as ad
-import h5py
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from perturbench_lamin.conditions import require_obs
-from perturbench_lamin.contracts import UNS_KEY, CuratedInfo
+from perturbench_lamin.contracts import CuratedInfo
 from perturbench_lamin.errors import InputError, nearest, some
 from perturbench_lamin.loading.checked_chunks import require_finite
 from perturbench_lamin.loading.compact_rows import CompactRows, read_compact
+from perturbench_lamin.loading.header import read_info
 from perturbench_lamin.loading.row_store import RowStore, unpack
+from perturbench_lamin.storage.anndata_file import AnnDataFile
 
 
 @dataclass(frozen=True)
@@ -66,24 +66,25 @@ def read_curated(
     Raises:
         InputError: there is no such file, it is not a curated h5ad file, its expression is not finite, or it lacks
             the embedding.
+        IntegrityError: it is damaged.
     """
     if memory not in READERS:
         raise InputError(f"No way to read {memory!r}", where="memory", fix=nearest(memory, READERS))
     path = Path(path)
     if not path.is_file():
         raise InputError("No such curated file", where=path, fix="Make one with `perturbench-lamin preprocess`.")
-    if not h5py.is_hdf5(path):
-        raise InputError("Not an h5ad file", where=path, fix="A curated file is HDF5, written by anndata.")
-    with h5py.File(path, "r") as file:
-        missing = [name for name in ("X", "obs", "var") if name not in file]
-        if missing:
-            raise InputError(f"No {some(missing)} in the file", where=path, fix="Write it with anndata.")
-        uns = {UNS_KEY: _read(file[f"uns/{UNS_KEY}"])} if f"uns/{UNS_KEY}" in file else {}
-        info = CuratedInfo.from_uns(uns, where=path)
-        obs, genes = _read(file["obs"]), _read(file["var"]).index
+    with AnnDataFile(path) as file:
+        file.require("X", "obs", "var")
+        info = read_info(file)
+        obs, genes = file.obs, file.var_table.names
         X = READERS[memory](path, scratch, (len(obs), len(genes)))
         data = _together(X, obs, genes, info, str(path))
-        return with_embedding(data, embedding, file.get("obsm", {})) if embedding else data
+        return with_embedding(data, embedding, embeddings(file, embedding)) if embedding else data
+
+
+def embeddings(file: AnnDataFile, name: str) -> dict[str, Any]:
+    """The arrays of an open file's obsm: the named one with its values, the others by name alone."""
+    return {key: file.element(f"obsm/{key}") if key == name else None for key in file.names("obsm")}
 
 
 def with_embedding(data: CuratedData, name: str, obsm: Mapping[str, Any]) -> CuratedData:
@@ -92,15 +93,14 @@ def with_embedding(data: CuratedData, name: str, obsm: Mapping[str, Any]) -> Cur
     Args:
         data: a curated file.
         name: a key of ``obsm``.
-        obsm: matrices or groups of a file, a row for each cell.
+        obsm: name to matrix, a row for each cell.
 
     Raises:
         InputError: there is no such key, or its rows are not the cells, finite numbers each.
     """
     if name not in obsm:
         raise InputError(f"No embedding {name!r}", where=f"{data.source}, obsm", fix=nearest(name, list(obsm)))
-    raw = obsm[name]
-    values = np.asarray(_read(raw) if isinstance(raw, h5py.Group | h5py.Dataset) else raw)
+    values = np.asarray(obsm[name])
     good = values.ndim == 2 and len(values) == len(data.obs) and values.dtype.kind in "fiu"
     if not good or not np.isfinite(values).all():
         raise InputError(
@@ -169,10 +169,6 @@ def _canonical(X: Any, source: str) -> sparse.csr_matrix:
         matrix = matrix.copy()
         matrix.sum_duplicates()
     return matrix
-
-
-def _read(group: Any) -> Any:
-    return ad.io.read_elem(group)
 
 
 READERS: dict[str, Callable[[Path, str | Path | None, tuple[int, int]], sparse.csr_matrix | CompactRows | RowStore]] = {

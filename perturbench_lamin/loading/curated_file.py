@@ -7,10 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import h5py
 import numpy as np
 
-from perturbench_lamin.loading.curated import CuratedData, read_curated, with_embedding
+from perturbench_lamin.loading.curated import CuratedData, embeddings, read_curated, with_embedding
 from perturbench_lamin.loading.fingerprint import (
     embedding_fingerprint,
     fingerprint,
@@ -20,6 +19,7 @@ from perturbench_lamin.loading.fingerprint import (
 )
 from perturbench_lamin.loading.placement import Placement, place
 from perturbench_lamin.loading.some_rows import read_some
+from perturbench_lamin.storage.anndata_file import AnnDataFile
 
 if TYPE_CHECKING:
     import torch
@@ -129,8 +129,8 @@ class CuratedFile:
         if not name:
             return data
         if known.embedded is None or known.embedded.embedding_name != name:
-            with h5py.File(self.path, "r") as file:
-                known.embedded = with_embedding(data, name, file.get("obsm", {}))
+            with AnnDataFile(self.path) as file:
+                known.embedded = with_embedding(data, name, embeddings(file, name))
         return known.embedded
 
     def _known(self) -> _Known:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import pandas as pd
-from anndata.io import read_elem
 
 from perturbench_lamin.contracts import UNS_KEY, CuratedInfo
-from perturbench_lamin.splitting.obs import read_obs
+from perturbench_lamin.storage.anndata_file import AnnDataFile
 
 
 @dataclass(frozen=True)
@@ -31,8 +29,17 @@ def read_header(path: str | Path) -> CuratedHeader:
 
     Raises:
         InputError: there is no such file, or it is not a curated one.
+        IntegrityError: it is damaged.
     """
-    obs = read_obs(path)
-    with h5py.File(path, "r") as file:
-        uns = {UNS_KEY: read_elem(file[f"uns/{UNS_KEY}"])} if f"uns/{UNS_KEY}" in file else {}
-    return CuratedHeader(obs, CuratedInfo.from_uns(uns, where=path))
+    with AnnDataFile(path) as file:
+        return CuratedHeader(file.obs, read_info(file))
+
+
+def read_info(file: AnnDataFile) -> CuratedInfo:
+    """What an open curated file says of itself.
+
+    Raises:
+        InputError: it is not a curated file.
+    """
+    place = f"uns/{UNS_KEY}"
+    return CuratedInfo.from_uns({UNS_KEY: file.element(place)} if place in file else {}, where=file.path)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import h5py
 import psutil
 
 from perturbench_lamin.errors import InputError, nearest
+from perturbench_lamin.storage.anndata_file import AnnDataFile
 
 if TYPE_CHECKING:
     import torch
@@ -77,19 +77,14 @@ def expression_bytes(path: str | Path) -> int:
     """Bytes of a file's expression in memory (as CSR of float32 and int32).
 
     Raises:
-        InputError: there is no such file, or it has no expression.
+        InputError: there is no such file.
+        IntegrityError: it has no expression, or is damaged.
     """
     if not Path(path).is_file():
         raise InputError("No such curated file", where=path, fix="Make one with `perturbench-lamin preprocess`.")
-    if not h5py.is_hdf5(path):
-        raise InputError("Not an h5ad file", where=path, fix="A curated file is HDF5, written by anndata.")
-    with h5py.File(path, "r") as file:
-        if "X" not in file:
-            raise InputError("No X in the file", where=path, fix="Write it with anndata.")
-        X = file["X"]
-        if isinstance(X, h5py.Dataset):
-            return int(X.size) * ENTRY_BYTES
-        return int(X["data"].size) * ENTRY_BYTES + int(X["indptr"].size) * 8
+    with AnnDataFile(path) as file:
+        X = file.matrix("X", against_tables=False)
+        return X.entries * ENTRY_BYTES + len(X.indptr) * 8
 
 
 def free_memory() -> int:

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from perturbench_lamin.errors import InputError
 from perturbench_lamin.files import sha256, write_text
+from perturbench_lamin.storage.anndata_file import AnnDataFile
 
 if TYPE_CHECKING:
     import lamindb as ln
 
 H5AD = "application/x-hdf5"
+KINDS = {"i": "INTEGER", "u": "INTEGER", "f": "FLOAT", "b": "BOOL"}
+"""Croissant's type of a column by the kind of its values; all else, categories and strings, is text."""
 
 
 @dataclass(frozen=True)
@@ -90,28 +93,14 @@ def describe(artifact: ln.Artifact) -> DatasetFile:
 
 def obs_types(path: Path) -> dict[str, str]:
     """Croissant's type of each column of a file's cells, in the file's order; a name in its list of types."""
-    import h5py
-
-    with h5py.File(path) as file:
-        obs = file["obs"]
-        return {name: _type(obs[name]) for name in obs.attrs["column-order"]}
-
-
-def _type(column: Any) -> str:
-    """Croissant's type of a column of an h5ad file: categories and strings are text."""
-    kind = getattr(column, "dtype", None)
-    return {"i": "INTEGER", "u": "INTEGER", "f": "FLOAT", "b": "BOOL"}.get(
-        kind.kind if kind is not None else "", "TEXT"
-    )
+    with AnnDataFile(path) as file:
+        return {name: KINDS.get(values.dtype.kind, "TEXT") for name, values in file.obs_table.items()}
 
 
 def count_conditions(path: Path) -> dict[str, int]:
     """The conditions of a file's cells, sorted, with their numbers of cells."""
-    import h5py
-    from anndata.io import read_elem
-
-    with h5py.File(path) as file:
-        counts = read_elem(file["obs/condition"]).value_counts()
+    with AnnDataFile(path) as file:
+        counts = file.obs_table.column("condition").value_counts()
     return {str(condition): int(counts[condition]) for condition in sorted(counts.index, key=str)}
 
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from scipy import sparse
 
-from perturbench_lamin.errors import InputError, some
+from perturbench_lamin.errors import InputError, PerturbenchError, some
 from perturbench_lamin.files import atomic_path
+from perturbench_lamin.storage.anndata_file import AnnDataFile
 
 
 @dataclass(frozen=True)
@@ -71,12 +73,15 @@ def read_embedding(path: str | Path) -> Embedding:
 
     Raises:
         InputError: there is no such file, or it holds something else.
+        IntegrityError: an h5ad file is damaged.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError("No such embedding", where=path, fix="Give the path of an npz or h5ad file.")
     try:
         names, values, about = _read_h5ad(path) if path.suffix == ".h5ad" else _read_npz(path)
+    except PerturbenchError:
+        raise
     except (OSError, EOFError, TypeError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"Not an embedding: {error}", where=path, fix="It needs names and values.") from error
     return Embedding(tuple(str(name) for name in names), np.asarray(values, dtype=np.float64), str(path), about)
@@ -96,8 +101,6 @@ def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
 
 
 def _read_h5ad(path: Path) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
-    import anndata as ad
-
-    table = ad.read_h5ad(path)
-    values = table.X.toarray() if hasattr(table.X, "toarray") else table.X
-    return table.obs_names.to_numpy(), np.asarray(values), {}
+    with AnnDataFile(path) as file:
+        values = file.matrix("X").whole()
+        return file.obs_table.names.to_numpy(), values.toarray() if sparse.issparse(values) else values, {}

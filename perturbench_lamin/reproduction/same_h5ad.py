@@ -9,12 +9,18 @@ import h5py
 import numpy as np
 
 from perturbench_lamin.reproduction.differences import BLOCK, Difference, Names, renamed, values
+from perturbench_lamin.storage.anndata_file import AnnDataFile
+from perturbench_lamin.storage.reading import reading
 
 
 def compare_h5ad(recorded: Path, now: Path, names: Names) -> Iterator[Difference]:
-    """Every difference between the groups and arrays of two files."""
-    with h5py.File(recorded) as one, h5py.File(now) as other:
-        yield from _groups(one, other, "", names)
+    """Every difference between the groups and arrays of two files.
+
+    Raises:
+        IntegrityError: one of them is damaged.
+    """
+    with AnnDataFile(recorded) as one, AnnDataFile(now) as other, reading(f"{recorded} and {now}"):
+        yield from _groups(one.root, other.root, "", names)
 
 
 def _groups(one: h5py.Group, other: h5py.Group, where: str, names: Names) -> Iterator[Difference]:

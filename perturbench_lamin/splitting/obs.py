@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from perturbench_lamin.errors import InputError
+from perturbench_lamin.storage.anndata_file import AnnDataFile, is_zarr
 
 
 def read_obs(path: str | Path) -> pd.DataFrame:
@@ -15,22 +16,24 @@ def read_obs(path: str | Path) -> pd.DataFrame:
     Args:
         path: ``.csv`` or ``.csv.gz`` with a header, whose first column holds the cell names and of which every
             value is read as text (an empty field is a missing value, but ``NA`` or ``None`` are words); or
-            ``.h5ad``, of which only ``obs`` is read.
+            ``.h5ad`` (or a zarr folder), of which only ``obs`` is read.
 
     Returns:
         The table, indexed by cell name.
 
     Raises:
         InputError: there is no such file, or it is not of a known format.
+        IntegrityError: an h5ad file is damaged or has no obs.
     """
     path = Path(path)
+    if path.suffix == ".h5ad" or is_zarr(path):
+        with AnnDataFile(path) as file:
+            return file.obs
     if not path.is_file():
         raise InputError("No such file", where=path, fix="Check the path.")
     if path.name.endswith((".csv", ".csv.gz")):
         return _read_csv(path)
-    if path.suffix == ".h5ad":
-        return _read_h5ad(path)
-    raise InputError("Not a table of cells", where=path, fix="Give a .csv, .csv.gz or .h5ad file.")
+    raise InputError("Not a table of cells", where=path, fix="Give a .csv, .csv.gz or .h5ad file, or a zarr folder.")
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
@@ -55,18 +58,4 @@ def _read_csv(path: Path) -> pd.DataFrame:
         )
     obs = table.iloc[:, 1:]
     obs.index = pd.Index(names.to_numpy(), dtype=object)
-    return obs
-
-
-def _read_h5ad(path: Path) -> pd.DataFrame:
-    import h5py
-    from anndata.io import read_elem
-
-    try:
-        with h5py.File(path, "r") as file:
-            if "obs" not in file:
-                raise InputError("No obs in this file", where=path, fix="Give an AnnData file.")
-            obs: pd.DataFrame = read_elem(file["obs"])
-    except OSError as error:
-        raise InputError(f"Not readable as HDF5 ({error})", where=path, fix="Give an AnnData .h5ad file.") from error
     return obs

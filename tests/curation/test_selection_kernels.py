@@ -116,20 +116,3 @@ def test_reading_ahead_keeps_order_and_errors():
 
     with pytest.raises(InputError, match="late"):
         list(read_ahead(failing()))
-
-
-@given(
-    rows=st.lists(st.lists(st.integers(-1, 8), max_size=6), max_size=6),
-    n_genes=st.integers(1, 8),
-)
-@settings(max_examples=200, deadline=None)
-def test_row_order_is_what_a_loop_says(rows, n_genes):
-    indptr = np.cumsum([0, *map(len, rows)])
-    indices = np.array([gene for row in rows for gene in row], dtype=np.int32)
-    if any(not 0 <= gene < n_genes for row in rows for gene in row):
-        expected = kernels.OUT_OF_RANGE
-    elif all(row == sorted(set(row)) for row in rows):
-        expected = kernels.IN_ORDER
-    else:
-        expected = kernels.OUT_OF_ORDER
-    assert kernels.row_order(indptr, indices, n_genes) == expected

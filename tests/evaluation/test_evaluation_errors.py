@@ -7,7 +7,7 @@ from anndata import AnnData
 from evaluation_cells import KEYS, make_cells
 
 from perturbench_lamin.conditions import ObsKeys
-from perturbench_lamin.errors import InputError
+from perturbench_lamin.errors import InputError, IntegrityError
 from perturbench_lamin.evaluation.evaluate import evaluate
 
 
@@ -141,7 +141,7 @@ def test_files(tmp_path):
     good = tmp_path / "truth.h5ad"
     with pytest.raises(InputError, match="No such file"):
         evaluate(good, {"m": tmp_path / "none.h5ad"}, KEYS)
-    with pytest.raises(InputError, match="Not a readable h5ad file"):
+    with pytest.raises(IntegrityError, match="Not an HDF5 file"):
         evaluate(tmp_path / "text.h5ad", {"m": good}, KEYS)
     with pytest.raises(InputError, match=r"Name it \.csv or \.parquet"):
         evaluate(good, {"m": good}, KEYS).write(tmp_path / "metrics.txt")

@@ -6,7 +6,9 @@ import scipy.sparse as sp
 
 from perturbench_lamin.curation.source_h5ad import H5adSource
 from perturbench_lamin.errors import InputError
-from perturbench_lamin.ingestion.counts_h5ad import find_counts, other_value, with_raw_counts, write_counts
+from perturbench_lamin.ingestion.counts_h5ad import find_counts, other_value, write_counts
+from perturbench_lamin.ingestion.scperturb import open_h5ad
+from perturbench_lamin.storage.anndata_file import AnnDataFile
 
 
 @pytest.fixture
@@ -51,25 +53,31 @@ def test_no_counts_says_what_was_seen(tmp_path, counts):
         find_counts(path)
 
 
-def test_raw_counts_are_read_through_links_that_hold_nothing(tmp_path, counts):
+def test_raw_counts_are_read_with_their_own_genes(tmp_path, counts):
     path = deposit(tmp_path / "deposit.h5ad", counts[:, :3].log1p(), raw=counts)
-    (tmp_path / "work").mkdir()
-    link = with_raw_counts(path, tmp_path / "work" / "raw.h5ad")
-    with H5adSource(link, layer="X") as source:
+    with H5adSource(path, layer="raw/X") as source:
         assert source.shape == (7, 5)
         assert list(source.var.columns) == ["id"]
         assert (source.read_rows(0, 7) != counts).nnz == 0
+    adata = ad.read_h5ad(path)
+    adata.obs["perturbation"] = "control"
+    adata.write_h5ad(path)
+    assert open_h5ad(path, matrix="raw/X").var.index.tolist() == [f"g{i}" for i in range(5)]
 
 
 @pytest.mark.parametrize("value", [0.5, -1.0, np.nan, np.inf])
 @pytest.mark.parametrize("place", [0, -1])
-def test_the_first_and_the_last_values_are_looked_at(value, place, tmp_path):
-    import h5py
+@pytest.mark.parametrize("convert", [sp.csr_matrix, np.asarray])
+def test_the_first_and_the_last_values_are_looked_at(value, place, convert, tmp_path):
+    values = np.ones((2_000, 100), dtype=np.float32)
+    values[place, place] = value
+    ad.AnnData(convert(values)).write_h5ad(tmp_path / "a.h5ad")
+    with AnnDataFile(tmp_path / "a.h5ad") as file:
+        found = other_value(file.matrix("X"))
+    assert found == value or (np.isnan(value) and np.isnan(found))
 
-    values = np.ones(200_000, dtype=np.float32)
-    values[place] = value
-    with h5py.File(tmp_path / "a.h5", "w") as file:
-        for name, data in (("flat", values), ("wide", values.reshape(2_000, 100))):
-            found = other_value(file.create_dataset(name, data=data))
-            assert found == value or (np.isnan(value) and np.isnan(found))
-        assert other_value(file.create_dataset("empty", shape=(0, 100), dtype="f4")) is None
+
+def test_no_value_is_no_other_value(tmp_path):
+    ad.AnnData(np.zeros((0, 100), dtype=np.float32)).write_h5ad(tmp_path / "a.h5ad")
+    with AnnDataFile(tmp_path / "a.h5ad") as file:
+        assert other_value(file.matrix("X")) is None

@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 from tiny_curated import Tiny, random_split, write
 
-from perturbench_lamin.errors import InputError
+from perturbench_lamin.errors import InputError, IntegrityError
 from perturbench_lamin.loading.curated import curated, read_curated, split_labels
 
 
@@ -42,7 +42,7 @@ def test_errors_of_files(tmp_path):
     with pytest.raises(InputError, match="No such curated file"):
         read_curated(tmp_path / "none.h5ad")
     (tmp_path / "text.h5ad").write_text("cell,gene\n")
-    with pytest.raises(InputError, match="Not an h5ad file"):
+    with pytest.raises(IntegrityError, match="Not an HDF5 file"):
         read_curated(tmp_path / "text.h5ad")
     ad.AnnData(np.ones((2, 2), "f4")).write_h5ad(tmp_path / "plain.h5ad")
     with pytest.raises(InputError, match="not a curated file"):

@@ -19,6 +19,7 @@ from scipy import sparse
 from perturbench_lamin.errors import InputError, some
 from perturbench_lamin.files import atomic_path
 from perturbench_lamin.models.external import scgpt_worker
+from perturbench_lamin.storage.anndata_file import AnnDataFile
 
 KEY = "X_scgpt"
 WEIGHTS = ("args.json", "best_model.pt", "vocab.json")
@@ -75,11 +76,11 @@ def embed_curated(curated: str | Path, settings: ScgptSettings, out: str | Path)
         InputError: weights or package are not at hand, or the file has no counts.
     """
     settings.require()
-    with h5py.File(curated, "r") as file:
+    with AnnDataFile(curated) as file:
         if "layers/counts" not in file:
             raise InputError("No raw counts", where=curated, fix='scGPT embeds layers["counts"]: curate the file.')
-        counts = sparse.csr_matrix(ad.io.read_elem(file["layers/counts"]))
-        genes = [str(gene) for gene in ad.io.read_elem(file["var"]).index]
+        counts = sparse.csr_matrix(file.matrix("layers/counts").whole())
+        genes = list(file.var_table.names)
     embedding = embed(counts, genes, settings)
     with atomic_path(out) as temporary:
         shutil.copyfile(curated, temporary)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import anndata as ad
-import h5py
 import numpy as np
 from matplotlib.figure import Figure
 from scipy import linalg
 
 from perturbench_lamin.models.external.scgpt import KEY
+from perturbench_lamin.storage.anndata_file import AnnDataFile
 
 SHOWN_CELLS = 20_000
 
@@ -22,9 +21,9 @@ def embedding_figure(path: str | Path, column: str = "cell_type") -> Figure:
         path: a file of :func:`~.scgpt.embed_curated`; of more than 20,000 cells so many are shown, evenly spaced.
         column: of ``obs``.
     """
-    with h5py.File(path, "r") as file:
-        embedding = file[f"obsm/{KEY}"][:]
-        labels = ad.io.read_elem(file["obs"])[column].astype(str).to_numpy()
+    with AnnDataFile(path) as file:
+        embedding = file.matrix(f"obsm/{KEY}").whole()
+        labels = file.obs[column].astype(str).to_numpy()
     centred = embedding - embedding.mean(0, dtype=np.float64)
     _, vectors = linalg.eigh(centred.T @ centred, subset_by_index=(centred.shape[1] - 2, centred.shape[1] - 1))
     shown = np.unique(np.linspace(0, len(labels) - 1, SHOWN_CELLS).astype(int))
