@@ -86,16 +86,19 @@ def read_csv(
             raise InputError("The table is empty", where=path, fix="Give a header line and rows.")
         return CsvFile(path, pd.DataFrame(columns=range(width or 0), dtype=object), text, separator, has_header)
     fields, records = _shape(text, separator, width, path)
-    table = pd.read_csv(
-        io.BytesIO(text),
-        sep=separator,
-        header=None,
-        dtype=str,
-        keep_default_na=False,
-        na_values=[""] if empty_is_missing else [],
-        na_filter=empty_is_missing,
-        skip_blank_lines=False,
-    )
+    try:
+        table = pd.read_csv(
+            io.BytesIO(text),
+            sep=separator,
+            header=None,
+            dtype=str,
+            keep_default_na=False,
+            na_values=[""] if empty_is_missing else [],
+            na_filter=empty_is_missing,
+            skip_blank_lines=False,
+        )
+    except ValueError as error:  # of pandas too
+        raise InputError(f"Not readable as CSV ({error})", where=path, fix="Write it anew.") from error
     if table.shape != (records, fields):
         raise InputError("Not readable as CSV: its quotes contradict its lines", where=path, fix="Write it anew.")
     if has_header:
@@ -123,8 +126,7 @@ def one_column(file: CsvFile) -> str | None:
     """What to do about a table that was read as one column; None where it has more."""
     if file.table.shape[1] > 1:
         return None
-    first = file.text.split(b"\n", 1)[0].decode()
-    seen = next((name for mark, name in SEPARATORS.items() if mark != file.separator and mark in first), None)
+    seen = _other_separator(file.text.split(b"\n", 1)[0].decode(), file.separator)
     guess = f" It seems to be separated by {seen}." if seen else ""
     return (
         f"It was read as one column, {file.table.columns[0]!r}, separated by {SEPARATORS[file.separator]}.{guess} "
@@ -157,7 +159,7 @@ def _text(path: Path) -> bytes:
 def _shape(text: bytes, separator: str, width: int | None, path: Path) -> tuple[int, int]:
     """The fields of every line, and how many lines there are."""
     counts = _field_counts(text, separator)
-    if counts is not None and (counts == (width or counts[0])).all():
+    if counts is not None and counts[0] > 1 and (counts == (width or counts[0])).all():
         return int(counts[0]), len(counts)
     return _exact_shape(text, separator, width, path)
 
@@ -187,15 +189,17 @@ def _quotes_stand_at_ends(quotes: np.ndarray, inside: np.ndarray, bounds: np.nda
 
 
 def _exact_shape(text: bytes, separator: str, width: int | None, path: Path) -> tuple[int, int]:
-    line = records = 0
+    line, records = 0, 0
+    first: list[str] = []
     try:
         for line, row in _numbered(text, separator):
-            width = width or len(row)
-            if len(row) != width:
+            first = first or row
+            width = width or len(first)
+            if len(row) != width or not row:
                 raise InputError(
                     f"{len(row)} columns instead of {width}",
                     where=f"{path}, line {line}",
-                    fix=_advice(row, width, SEPARATORS[separator]),
+                    fix=_advice(row, first, width, separator),
                 )
             records += 1
     except csv.Error as error:
@@ -205,14 +209,18 @@ def _exact_shape(text: bytes, separator: str, width: int | None, path: Path) -> 
     return int(width or 0), records
 
 
-def _advice(row: list[str], width: int, separators: str) -> str:
+def _advice(row: list[str], first: list[str], width: int, separator: str) -> str:
     if not row:
         return "Remove the blank line."
-    other = next((name for mark, name in SEPARATORS.items() if len(row) == 1 and row[0].count(mark) == width - 1), None)
+    wanted, other = SEPARATORS[separator], _other_separator(first[0], separator) if len(first) == 1 else None
     if other:
-        return f"It seems to be separated by {other}: give {separators}."
+        return f"It seems to be separated by {other}: give {wanted}."
     header = " A header must name the column of row names too, if only by a leading comma." if len(row) > width else ""
-    return f"Every line needs as many fields, separated by {separators}; quote text that contains them.{header}"
+    return f"Every line needs as many fields, separated by {wanted}; quote text that contains them.{header}"
+
+
+def _other_separator(text: str, separator: str) -> str | None:
+    return next((name for mark, name in SEPARATORS.items() if mark != separator and mark in text), None)
 
 
 def _numbered(text: bytes, separator: str) -> Iterator[tuple[int, list[str]]]:
