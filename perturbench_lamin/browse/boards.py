@@ -70,6 +70,8 @@ def panels_of(artifact: ArtifactRecord, state: FileState) -> tuple[Panel, ...]:
     """The panels of a leaderboard's file; none where it is not as registered, or is not a leaderboard's table."""
     import pandas as pd
 
+    from perturbench_lamin.evaluation.leaderboard import with_all_keys
+
     if artifact.path is None or state is not FileState.VERIFIED:
         return ()
     try:
@@ -79,8 +81,8 @@ def panels_of(artifact: ArtifactRecord, state: FileState) -> tuple[Panel, ...]:
     if table.empty or not set(NEEDED) <= set(table.columns):
         return ()
     boards = [name for name in ("split", "profile") if name in table.columns]
-    groups = table.groupby([*boards, "metric"], sort=True, observed=True)
-    return tuple(_panel(" · ".join(map(str, key[:-1])), str(key[-1]), rows) for key, rows in groups)
+    groups = with_all_keys(table, boards).groupby([*boards, "metric"], sort=True, observed=True)
+    return tuple(_panel(" · ".join(str(name) or "–" for name in key[:-1]), str(key[-1]), rows) for key, rows in groups)
 
 
 def _panel(board: str, metric: str, rows: pd.DataFrame) -> Panel:

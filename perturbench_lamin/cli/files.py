@@ -228,21 +228,25 @@ def leaderboard(
     out: Path | None,
     figure: Path | None,
 ) -> None:
-    """Mean ± standard deviation over seeds of metrics TABLES (.csv or .parquet), by model and metric.
+    """Mean ± standard deviation over seeds of metrics TABLES (.csv, .tsv or .parquet), by model and metric.
+
+    Models of different dataset, task, split or profile stand on boards of their own; a table without one of these, or a
+    row without a seed, is kept as such, and said.
 
     \b
     Example:
       perturbench-lamin leaderboard seed1.csv seed2.csv --out board.csv --figure board.png
     """
-    import pandas as pd
-
     from perturbench_lamin.evaluation import leaderboard as boards
     from perturbench_lamin.evaluation.figure import leaderboard_figure
-    from perturbench_lamin.evaluation.result import read_table, write_table
+    from perturbench_lamin.evaluation.metrics_file import read_metrics
+    from perturbench_lamin.evaluation.result import write_table
     from perturbench_lamin.files import atomic_path, write_text
 
-    read = [read_table(path) for path in tables]
-    board = boards.leaderboard(pd.concat(read, ignore_index=True), average=average, condition=perturbation_key)
+    read = [(str(path), read_metrics(path)) for path in tables]
+    board = boards.leaderboard(boards.combined(read), average=average, condition=perturbation_key)
+    for note in boards.lacking_keys(read):
+        click.secho(f"Note: {note}", fg="yellow", err=True)
     chosen = metrics or None
     if markdown:
         click.echo(boards.to_markdown(board, chosen), nl=False)

@@ -11,8 +11,17 @@ import numpy as np
 import pandas as pd
 
 from perturbench_lamin.errors import InputError
+from perturbench_lamin.storage.csv_file import read_csv
 
 COLUMNS = ("ensembl_id", "symbol", "version", "length", "biotype")
+
+FORMS = (
+    ("ensembl_id", r"ENS[A-Z]*\d+|LRG_\d+", "Give ids such as ENSG00000141510, without version; no header line."),
+    ("symbol", r"|\S(.*\S)?", "Remove the spaces around it."),
+    ("version", r"\d*", "Give a whole number, or nothing."),
+    ("length", r"\d*", "Give a whole number, or nothing."),
+)
+"""Column, what its text is like, what to do about other text."""
 
 
 @dataclass(frozen=True)
@@ -30,20 +39,28 @@ class GeneTable:
         """Read a CSV (compressed or not) without a header: Ensembl id, symbol, version, length, biotype.
 
         Raises:
-            InputError: no such file, other columns, or an id twice.
+            InputError: no such file, other columns, or a line that is no gene: a header, no id, an id with a version or
+                of another kind, an id twice, a version or length that is no whole number; the message names the line.
+            IntegrityError: its compression is damaged.
         """
-        if not Path(path).exists():
-            raise InputError("No such file", where=path, fix="Name a gene annotation.")
         # A gene may be called NA or nan: no text is read as a missing value.
-        table = pd.read_csv(path, header=None, dtype=str, keep_default_na=False)
-        if table.shape[1] != len(COLUMNS):
+        file = read_csv(path, width=len(COLUMNS), has_header=False)
+        table = file.table.set_axis(pd.Index(COLUMNS, dtype=object), axis=1)
+        if table.empty:
+            raise InputError("No genes", where=path, fix=f"Columns, without a header: {', '.join(COLUMNS)}.")
+        for column, form, fix in FORMS:
+            wrong = ~table[column].str.fullmatch(form)
+            if wrong.any():
+                raise InputError(
+                    f"The {column} {table[column][wrong].iloc[0]!r} is none", where=file.first(wrong), fix=fix
+                )
+        twice = table["ensembl_id"].duplicated()
+        if twice.any():
             raise InputError(
-                f"{table.shape[1]} columns, not {len(COLUMNS)}", where=path, fix=f"Columns: {', '.join(COLUMNS)}."
+                "An Ensembl id occurs twice",
+                where=file.first(twice),
+                fix=f"First: {table['ensembl_id'][twice].iloc[0]}.",
             )
-        table.columns = pd.Index(COLUMNS)
-        if not table["ensembl_id"].is_unique:
-            twice = table["ensembl_id"][table["ensembl_id"].duplicated()]
-            raise InputError("An Ensembl id occurs twice", where=path, fix=f"First: {twice.iloc[0]}.")
         return cls(table)
 
     def symbols(self, ensembl_ids: Iterable[str]) -> pd.Series:

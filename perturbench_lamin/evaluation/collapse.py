@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from perturbench_lamin.errors import InputError, some
+from perturbench_lamin.evaluation.leaderboard import with_all_keys
 from perturbench_lamin.evaluation.registry import get_metric
 from perturbench_lamin.evaluation.trend import MARKERS
 
@@ -33,7 +34,7 @@ def runs_table(table: pd.DataFrame) -> pd.DataFrame:
         InputError: no metric comes with its rank.
     """
     runs = [name for name in ("task", "model", "seed") if name in table.columns]
-    wide = table.groupby([*runs, "metric"])["value"].mean().unstack("metric")
+    wide = with_all_keys(table, runs).groupby([*runs, "metric"])["value"].mean().unstack("metric")
     pairs = [(fit, rank) for fit, rank in PAIRS.items() if {fit, rank} <= set(wide.columns)]
     if not pairs:
         raise InputError(

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from perturbench_lamin.evaluation.leaderboard import BOARD, order_models
+from perturbench_lamin.evaluation.leaderboard import BOARD, order_models, with_all_keys
 from perturbench_lamin.evaluation.registry import get_metric
 
 
@@ -24,6 +24,7 @@ def leaderboard_figure(board: pd.DataFrame, metrics: Sequence[str] | None = None
     Returns:
         A figure of its own, which no global state keeps.
     """
+    board = with_all_keys(board)
     chosen = list(metrics) if metrics is not None else sorted(board["metric"].unique())
     models = order_models(board, sort_by or chosen[0])
     figure = Figure(figsize=(1.5 + 2.6 * len(chosen), 1.2 + 0.32 * len(models)), layout="constrained")
@@ -53,4 +54,7 @@ def _boards(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     names = [name for name in BOARD if name in rows.columns]
     if not names:
         return [("", rows)]
-    return [(" / ".join(map(str, key)), part) for key, part in rows.groupby(names, sort=True, observed=True)]
+    return [
+        (" / ".join(str(name) or "–" for name in key), part)
+        for key, part in rows.groupby(names, sort=True, observed=True)
+    ]

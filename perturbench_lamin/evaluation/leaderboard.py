@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import pandas as pd
@@ -14,7 +14,8 @@ BOARD = ("dataset", "task", "split", "profile")
 """What makes results comparable: only models that share these (those that the table has) stand on one board."""
 
 RUN = "seed"
-
+NEEDED = ("model", "metric", "value")
+NamedTable = tuple[str, pd.DataFrame]
 
 Average = Literal["micro", "macro"]
 
@@ -27,7 +28,8 @@ def leaderboard(table: pd.DataFrame, *, average: Average = "micro", condition: s
 
     Args:
         table: ``model``, ``metric``, ``value``, and any of ``dataset``, ``task``, ``split``, ``profile``,
-            ``seed``; other columns (the covariates) tell the values of a run apart.
+            ``seed``; other columns (the covariates) tell the values of a run apart. An empty field of these is a value
+            of its own: rows without a seed are one run, rows without a dataset a board.
         average: the scores that ``mean``, ``sd`` and ``place`` are made of.
         condition: the column of conditions; without it there is no macro average.
 
@@ -38,8 +40,9 @@ def leaderboard(table: pd.DataFrame, *, average: Average = "micro", condition: s
         whose mean is undefined).
 
     Raises:
-        InputError: a column is missing, a metric is unknown, or values of a run occur twice.
+        InputError: a column or a model's name is missing, a metric is unknown, or values of a run occur twice.
     """
+    table = with_all_keys(table)
     _require_columns(table)
     if average == "macro" and condition not in table.columns:
         raise InputError(f"No column {condition!r}", where="metrics table", fix=nearest(condition, table.columns))
@@ -59,6 +62,37 @@ def leaderboard(table: pd.DataFrame, *, average: Average = "micro", condition: s
     signed = board["mean"].where(~board["metric"].map(_higher_is_better), -board["mean"])
     places = signed.groupby([board[name] for name in [*_board(table), "metric"]], observed=True).rank(method="min")
     return board.assign(place=places.astype("Int64"))
+
+
+def with_all_keys(table: pd.DataFrame, names: Sequence[str] = (*BOARD, RUN)) -> pd.DataFrame:
+    """The table with "" for each missing key, so that no grouping leaves its row out.
+
+    Args:
+        table: rows with keys, such as a table of metrics or a leaderboard.
+        names: the columns of keys, those that there are.
+    """
+    gaps = [name for name in _present(table, names) if table[name].isna().any()]
+    return table.assign(**{name: table[name].astype(object).where(table[name].notna(), "") for name in gaps})
+
+
+def combined(tables: Sequence[NamedTable]) -> pd.DataFrame:
+    """Tables of metrics as one; a key that a table lacks is empty there."""
+    return with_all_keys(pd.concat([table for _, table in tables], ignore_index=True))
+
+
+def lacking_keys(tables: Sequence[NamedTable]) -> Iterator[str]:
+    """A sentence for each table without a key that others have: where its results then stand.
+
+    Args:
+        tables: name and table of metrics, as given to :func:`combined`.
+    """
+    keys = [name for name in (*BOARD, RUN) if any(name in table and table[name].notna().any() for _, table in tables)]
+    for source, table in tables:
+        lacking = [name for name in keys if name not in table or table[name].isna().any()]
+        if boards := [name for name in lacking if name != RUN]:
+            yield f"{source} has rows without {', '.join(boards)}: they stand on a board of their own."
+        if RUN in lacking:
+            yield f"{source} has rows without {RUN}: those of a model count as one run."
 
 
 def _run_scores(table: pd.DataFrame, group: list[str], condition: str) -> pd.DataFrame:
@@ -96,6 +130,7 @@ def to_text(board: pd.DataFrame, metrics: Sequence[str] | None = None, sort_by: 
         metrics: which, in this order; all where None.
         sort_by: the metric to order models by; the first where None.
     """
+    board = with_all_keys(board)
     chosen = list(metrics) if metrics is not None else sorted(board["metric"].unique())
     models = order_models(board, sort_by or chosen[0])
     keys = [*_board(board), "model"]
@@ -112,6 +147,7 @@ def to_markdown(board: pd.DataFrame, metrics: Sequence[str] | None = None, sort_
 
     The header's arrows say which direction is better.
     """
+    board = with_all_keys(board)
     text = to_text(board, metrics, sort_by)
     keys = [*_board(board), "model"]
     best = {tuple(map(str, row)) for row in board[board["place"] == 1][[*keys, "metric"]].itertuples(index=False)}
@@ -125,15 +161,30 @@ def to_markdown(board: pd.DataFrame, metrics: Sequence[str] | None = None, sort_
 
 
 def _require_columns(table: pd.DataFrame) -> None:
-    for name in ("model", "metric", "value"):
+    for name in NEEDED:
         if name not in table.columns:
             raise InputError(f"No column {name!r}", where="metrics table", fix=nearest(name, table.columns))
+    if table.empty:
+        raise InputError("No rows", where="metrics table", fix="Make one with `perturbench-lamin evaluate`.")
+    nameless = table["model"].isna() | (table["model"] == "")
+    if nameless.any():
+        raise InputError(
+            f"{int(nameless.sum()):,} rows name no model", where="metrics table", fix="Fill the column 'model'."
+        )
     for metric in table["metric"].unique():
         get_metric(str(metric))
-    repeated = table.duplicated([name for name in table.columns if name != "value"])
+    _require_once(table)
+
+
+def _require_once(table: pd.DataFrame) -> None:
+    """Two values of one run, condition and metric, equal or not, are two runs that nothing tells apart."""
+    names = [name for name in table.columns if name != "value"]
+    repeated = table.duplicated(names)
     if repeated.any():
+        first = table.loc[repeated, [name for name in names if name in (*BOARD, "model", RUN, "metric")]].iloc[0]
         raise InputError(
-            f"{int(repeated.sum()):,} values occur twice for the same run, condition and metric",
+            f"{int(repeated.sum()):,} values occur twice for the same run, condition and metric, "
+            f"first of {', '.join(f'{name} {str(value)!r}' for name, value in first.items())}",
             where="metrics table",
             fix=f"Tell the runs apart by a column {RUN!r}, or remove the repetitions.",
         )

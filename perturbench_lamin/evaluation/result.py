@@ -49,7 +49,7 @@ class Evaluation:
         """
         grouped = self.table.groupby(["model", "metric"], sort=False)["value"]
         by = ["model", "metric", *self.keys.covariates]
-        states = self.table.groupby(by, sort=False)["value"].mean()
+        states = self.table.groupby(by, sort=False, dropna=False)["value"].mean()
         summary = pd.DataFrame(
             {
                 "mean": grouped.mean(),
@@ -78,18 +78,5 @@ def write_table(table: pd.DataFrame, path: str | Path) -> Path:
         if path.suffix == ".csv":
             table.to_csv(temporary, index=False, lineterminator="\n")
         else:
-            table.to_parquet(temporary, index=False)
+            table.to_parquet(temporary, index=False, write_page_checksum=True)
     return path
-
-
-def read_table(path: str | Path) -> pd.DataFrame:
-    """Read what :func:`write_table` wrote.
-
-    Raises:
-        InputError: it is no such table.
-    """
-    path = Path(path)
-    try:
-        return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
-    except ValueError as error:  # of pandas and pyarrow too
-        raise InputError(f"Not readable as a table: {error}", where=path, fix="Give .csv or .parquet.") from error

@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from perturbench_lamin.errors import InputError
+from perturbench_lamin.errors import InputError, IntegrityError
 from perturbench_lamin.ingestion.r_objects import NA_INTEGER, RObject
+
+LONGEST = 1 << 26
+"""Numbers of a sequence that stands for itself: more than any table of cells has rows."""
 
 
 def expand(info: RObject, state: Any, *, where: object = None) -> RObject:
@@ -40,12 +43,19 @@ def _parts(state: RObject) -> list[Any]:
 
 def _integers(state: RObject) -> RObject:
     n, start, step = (int(number) for number in state.value)
-    return RObject("integer", start + step * np.arange(n, dtype=np.int32))
+    return RObject("integer", start + step * np.arange(_counted(n), dtype=np.int32))
 
 
 def _doubles(state: RObject) -> RObject:
     n, start, step = state.value
-    return RObject("double", start + step * np.arange(int(n), dtype=np.float64))
+    return RObject("double", start + step * np.arange(_counted(int(n)), dtype=np.float64))
+
+
+def _counted(n: int) -> int:
+    """The length of a sequence, of which a file holds no more than that: it may be made large at no cost."""
+    if not 0 <= n <= LONGEST:
+        raise IntegrityError(f"A sequence of {n:,} numbers", fix=f"At most {LONGEST:,} are made.")
+    return n
 
 
 def _labels(state: RObject) -> RObject | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 from typing import BinaryIO, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from perturbench_lamin.errors import IntegrityError
 
 BUFFER_BYTES = 1 << 20
 FILL_BYTES = 1 << 22
+LONGEST = 1 << 28
 
 
 class ByteSource:
@@ -24,10 +26,14 @@ class ByteSource:
         stream: a binary stream, already decompressed.
         order: ``">"`` or ``"<"``, the byte order of the numbers.
         where: what errors name.
+        most: bytes that the stream may have; None for any number.
     """
 
-    def __init__(self, stream: BinaryIO, order: Literal[">", "<"], where: object = None) -> None:
+    def __init__(
+        self, stream: BinaryIO, order: Literal[">", "<"], where: object = None, most: int | None = None
+    ) -> None:
         self._stream, self._order, self._where = stream, order, where
+        self._left = sys.maxsize if most is None else most
         self._unpack = struct.Struct(f"{order}i").unpack_from
         self._buffer, self._at = b"", 0
 
@@ -39,7 +45,9 @@ class ByteSource:
         return int(value)
 
     def take(self, n: int) -> bytes:
-        """The next ``n`` bytes."""
+        """The next ``n`` bytes, :data:`LONGEST` at most."""
+        if not 0 <= n <= LONGEST:
+            raise IntegrityError(f"A text of {n:,} bytes", where=self._where, fix="The file is corrupt.")
         self._ensure(n)
         start, self._at = self._at, self._at + n
         return self._buffer[start : self._at]
@@ -74,6 +82,7 @@ class ByteSource:
             chunk = self._stream.read(max(missing, BUFFER_BYTES))
             if not chunk:
                 raise self._truncated()
+            self._spend(len(chunk))
             parts.append(chunk)
             missing -= len(chunk)
         self._buffer, self._at = b"".join(parts), 0
@@ -84,7 +93,13 @@ class ByteSource:
             got = self._stream.readinto(view[:FILL_BYTES])  # type: ignore[attr-defined]
             if not got:
                 raise self._truncated()
+            self._spend(got)
             view = view[got:]
+
+    def _spend(self, n: int) -> None:
+        self._left -= n
+        if self._left < 0:
+            raise IntegrityError("It unpacks to far more than its size", where=self._where, fix="Do not use it.")
 
     def _truncated(self) -> IntegrityError:
         return IntegrityError(

@@ -17,7 +17,7 @@ from perturbench_lamin.errors import InputError, some
 from perturbench_lamin.ingestion.r_matrix import CellsByGenes, from_dgc_matrix
 from perturbench_lamin.ingestion.r_objects import RObject
 from perturbench_lamin.ingestion.r_tables import named_rows, to_table
-from perturbench_lamin.ingestion.rds import read_rds
+from perturbench_lamin.ingestion.rds import contradictions_named, read_rds
 
 CLASSES = ("cell_data_set", "SingleCellExperiment", "SummarizedExperiment", "RangedSummarizedExperiment")
 ASSAY = "counts"
@@ -54,13 +54,14 @@ def read_cell_data_sets(path: str | Path) -> list[CellDataSet]:
         IntegrityError: the file is truncated, or an object's parts contradict each other.
     """
     found = read_rds(path, {"dgCMatrix": from_dgc_matrix})
-    if isinstance(found, RObject) and found.r_class == "list" and found.value:
-        names = found.names or [""] * len(found.value)
-        return [
-            _build(obj, name, f"{path}: {name or position}")
-            for position, (name, obj) in enumerate(zip(names, found.value, strict=True), start=1)
-        ]
-    return [_build(found, "", path)]
+    with contradictions_named(path):
+        if isinstance(found, RObject) and found.r_class == "list" and found.value:
+            names = found.names or [""] * len(found.value)
+            return [
+                _build(obj, name, f"{path}: {name or position}")
+                for position, (name, obj) in enumerate(zip(names, found.value, strict=True), start=1)
+            ]
+        return [_build(found, "", path)]
 
 
 def _build(obj: Any, name: str, where: object) -> CellDataSet:

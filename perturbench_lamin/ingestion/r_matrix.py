@@ -44,15 +44,35 @@ def from_dgc_matrix(obj: RObject) -> CellsByGenes:
         raise IntegrityError(
             f"A dgCMatrix without {', '.join(sorted(missing))}", fix="The file is corrupt: fetch it again."
         )
+    if any(arrays[name].dtype.kind != kind for name, kind in (("i", "i"), ("p", "i"), ("Dim", "i"), ("x", "f"))):
+        raise IntegrityError("A dgCMatrix whose slots are of other types", fix="The file is corrupt: fetch it again.")
     genes, cells = (int(n) for n in arrays["Dim"])
     try:
         matrix = sp.csr_matrix((exact_float32(arrays["x"]), arrays["i"], arrays["p"]), shape=(cells, genes), copy=False)
         matrix.check_format(full_check=True)
+        _require_ascending(matrix)
     except ValueError as error:
         raise IntegrityError(f"A dgCMatrix whose arrays contradict each other: {error}") from error
     dim_names = obj.slot("Dimnames")
-    names = dim_names.value if dim_names is not None else [None, None]
-    return CellsByGenes(matrix, cells=_strings(names[1]), genes=_strings(names[0]))
+    names = [_strings(side) for side in dim_names.value] if dim_names is not None else [[], []]
+    if any(side and len(side) != n for side, n in zip(names, (genes, cells), strict=True)):
+        raise IntegrityError(
+            f"A dgCMatrix of {genes:,} × {cells:,} with {len(names[0]):,} and {len(names[1]):,} names",
+            fix="The file is corrupt: fetch it again.",
+        )
+    return CellsByGenes(matrix, cells=names[1], genes=names[0])
+
+
+def _require_ascending(matrix: sp.csr_matrix) -> None:
+    """Check that each cell's genes are in order and there once, as R requires; SciPy does not."""
+    starts = np.zeros(CHUNK, dtype=bool)
+    for begin in range(1, matrix.nnz, CHUNK):
+        part = matrix.indices[begin - 1 : begin + CHUNK]
+        rows = matrix.indptr[np.searchsorted(matrix.indptr, begin) : np.searchsorted(matrix.indptr, begin + CHUNK)]
+        starts[:] = False
+        starts[rows - begin] = True
+        if ((part[1:] <= part[:-1]) & ~starts[: len(part) - 1]).any():
+            raise ValueError("a cell's genes are not in ascending order")
 
 
 @dataclass(frozen=True)

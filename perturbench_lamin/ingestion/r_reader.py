@@ -30,6 +30,9 @@ BYTECODE_REFERENCE, BYTECODE_DEFINITION = 243, 244
 WITH_ATTRIBUTES = (239, 240)  # a pairlist and a language object inside byte code
 BYTECODE_LISTS = {PAIRLIST, LANGUAGE, BYTECODE_DEFINITION, BYTECODE_REFERENCE, *WITH_ATTRIBUTES}
 
+MOST_OBJECTS = 10_000_000
+"""Vectors, lists and names of a file: a large one of single cells has some thousands."""
+
 Constructors = Mapping[str, Callable[[RObject], Any]]
 
 
@@ -50,6 +53,7 @@ class RReader:
         self._encoding, self._where = encoding, where
         self._references: list[Any] = []
         self._strings: dict[bytes, str] = {}
+        self._objects = 0
 
     def item(self) -> Any:
         """The next object; None for R's NULL.
@@ -66,6 +70,9 @@ class RReader:
             raise InputError(
                 f"Type {flags & 0xFF} is none of R's object types", where=self._where, fix="The file may be corrupt."
             )
+        self._objects += 1
+        if self._objects > MOST_OBJECTS:
+            raise IntegrityError(f"It has more than {MOST_OBJECTS:,} objects", where=self._where, fix="Do not use it.")
         return read(self, flags)
 
     def _length(self) -> int:

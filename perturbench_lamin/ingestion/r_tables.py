@@ -35,7 +35,10 @@ def to_table(obj: RObject | None, *, where: object = None) -> pd.DataFrame:
         if convert is None or column.slot("dim") is not None:
             left_out.append(name)
             continue
-        columns[name] = _factor(column) if column.slot("levels") is not None else convert(column.value)
+        if name in columns:
+            raise IntegrityError(f"Two columns are named {name!r}", where=where)
+        is_factor = column.slot("levels") is not None
+        columns[name] = _factor(column, f"{where}, column {name!r}") if is_factor else convert(column.value)
         if len(columns[name]) != len(rows):
             raise IntegrityError(
                 f"Column {name!r} has {len(columns[name]):,} values for {len(rows):,} rows", where=where
@@ -88,9 +91,26 @@ def _row_names(obj: RObject) -> pd.Index:
     return pd.RangeIndex(abs(int(values[1])) if is_compact else len(values))
 
 
-def _factor(column: RObject) -> pd.Categorical:
-    codes: Any = np.where(column.value == NA_INTEGER, 0, column.value) - 1
-    levels = column.slot("levels").value
+def _factor(column: RObject, where: str) -> pd.Categorical:
+    """Categories of a factor, whose codes count its levels from 1.
+
+    Raises:
+        IntegrityError: codes are no whole numbers or beyond the levels, or a level is missing or there twice.
+    """
+    codes: Any = np.asarray(column.value)
+    levels: Any = list(column.slot("levels").value)
+    if codes.dtype != np.int32 or any(not isinstance(level, str) for level in levels) or len({*levels}) < len(levels):
+        raise IntegrityError("No factor: its codes or levels are of another kind, or a level occurs twice", where=where)
+    codes = np.where(codes == NA_INTEGER, 0, codes)
+    # A missing value is no level of R's; 0 is none either.
+    outside = np.flatnonzero((codes < 0) | (codes > len(levels)) | ((codes == 0) & (column.value != NA_INTEGER)))
+    if len(outside):
+        raise IntegrityError(
+            f"A factor of {len(levels):,} levels has the code {codes[outside[0]]}",
+            where=f"{where}, row {outside[0] + 1}",
+            fix="The file is corrupt: fetch it again.",
+        )
+    codes = codes - 1
     return pd.Categorical.from_codes(codes, categories=levels, ordered=column.r_class == "ordered")
 
 

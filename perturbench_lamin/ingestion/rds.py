@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import bz2
 import codecs
-import gzip
-import lzma
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -15,21 +11,18 @@ from typing import Any, BinaryIO, Literal
 from perturbench_lamin.errors import InputError, IntegrityError, PerturbenchError
 from perturbench_lamin.ingestion.byte_source import ByteSource
 from perturbench_lamin.ingestion.r_reader import Constructors, RReader
+from perturbench_lamin.storage.compressed import damage_named, opener
 
-COMPRESSIONS: dict[bytes, Callable[[Any], Any]] = {
-    b"\x1f\x8b": gzip.open,
-    b"BZh": bz2.open,
-    b"\xfd7zXZ": lzma.open,
-}
 LONGEST_NAME = 64
+MOST_TIMES, SMALL = 300, 256 << 20
+"""How many times its size a file may unpack to, and up to how many bytes in any case: real ones stay far below."""
+
 MOST_LAYERS = 3
 """A deposit may compress what ``saveRDS`` had compressed already."""
 
 BYTE_ORDERS: dict[bytes, Literal[">", "<"]] = {b"X\n": ">", b"B\n": "<"}
 NONSENSE = (AttributeError, LookupError, MemoryError, OverflowError, TypeError, ValueError)
 """What a flipped byte in an uncompressed file leads to."""
-
-DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError)
 
 
 def read_rds(path: str | Path, constructors: Constructors | None = None) -> Any:
@@ -47,8 +40,8 @@ def read_rds(path: str | Path, constructors: Constructors | None = None) -> Any:
         IntegrityError: it is truncated or corrupt.
     """
     path = Path(path)
-    with _decompressed(path) as stream, _damage_named(path):
-        source = _open(stream, path)
+    with _decompressed(path) as stream, damage_named(path):
+        source = _open(stream, path, max(SMALL, MOST_TIMES * path.stat().st_size))
         encoding = _read_header(source, path)
         obj = _read_object(RReader(source, constructors or {}, encoding, where=path), path)
         left = source.remaining()  # to the end, so that the compression's own checksum is compared
@@ -58,16 +51,31 @@ def read_rds(path: str | Path, constructors: Constructors | None = None) -> Any:
 
 
 def _read_object(reader: RReader, path: Path) -> Any:
-    try:
+    with contradictions_named(path):
         return reader.item()
-    except PerturbenchError:
+
+
+@contextmanager
+def contradictions_named(where: object) -> Iterator[None]:
+    """Turn what comes of objects that contradict each other into one error.
+
+    Raises:
+        InputError: objects are nested too deeply.
+        IntegrityError: a part is missing, of another kind or of another length than the others say.
+    """
+    try:
+        yield
+    except PerturbenchError as error:
+        if error.where is None:
+            raise type(error)(error.what, where=where, fix=error.fix) from error
         raise
     except RecursionError as error:
-        raise InputError("The object is nested too deeply", where=path) from error
+        raise InputError("The object is nested too deeply", where=where) from error
     except NONSENSE as error:
+        first = next(iter(str(error).splitlines()), "")
         raise IntegrityError(
-            f"The objects contradict each other ({type(error).__name__}: {error})",
-            where=path,
+            f"The objects contradict each other ({type(error).__name__}: {first})",
+            where=where,
             fix="The file is corrupt, or was not written by R: fetch it again.",
         ) from error
 
@@ -77,34 +85,24 @@ def _decompressed(path: Path) -> Iterator[BinaryIO]:
     with ExitStack() as stack:
         stream: Any = stack.enter_context(path.open("rb"))
         for _ in range(MOST_LAYERS):
-            with _damage_named(path):
-                start = stream.read(6)
+            with damage_named(path):
+                start = stream.read(8)
                 stream.seek(0)
-            wrap = next((wrap for magic, wrap in COMPRESSIONS.items() if start.startswith(magic)), None)
-            if wrap is None:
+            opens = opener(start)
+            if opens is None:
                 break
-            stream = stack.enter_context(wrap(stream))
+            stream = stack.enter_context(opens(stream))
         yield stream
 
 
-@contextmanager
-def _damage_named(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except DAMAGE as error:
-        raise IntegrityError(
-            f"Truncated or corrupt compressed file: {error}", where=path, fix="Fetch it again."
-        ) from error
-
-
-def _open(stream: BinaryIO, path: Path) -> ByteSource:
+def _open(stream: BinaryIO, path: Path, most: int) -> ByteSource:
     start = stream.read(2)
     if start not in BYTE_ORDERS:
         rest = start + stream.read(3)
         kinds = {b"RD": "an RData file of save()", b"A\n": "an RDS of text"}
         kind = kinds.get(start, f"not an RDS file: it begins with {rest!r}")
         raise InputError(f"This is {kind}", where=path, fix="In R, write one object with saveRDS(object, file).")
-    return ByteSource(stream, BYTE_ORDERS[start], where=path)
+    return ByteSource(stream, BYTE_ORDERS[start], where=path, most=most)
 
 
 def _read_header(source: ByteSource, path: Path) -> str:

@@ -19,7 +19,7 @@ from perturbench_lamin.ingestion.r_matrix import counts_of_dgc_matrix
 from perturbench_lamin.ingestion.r_objects import RObject
 from perturbench_lamin.ingestion.r_reader import Constructors
 from perturbench_lamin.ingestion.r_tables import named_rows, to_table
-from perturbench_lamin.ingestion.rds import read_rds
+from perturbench_lamin.ingestion.rds import contradictions_named, read_rds
 from perturbench_lamin.ingestion.seurat_assay import assay_cells, assay_counts, assay_genes
 
 ASSAY = "RNA"
@@ -57,6 +57,11 @@ def read_seurat(path: str | Path, *, assay: str | None = None) -> SeuratObject:
         IntegrityError: the file is truncated, or the object's parts contradict each other.
     """
     found = read_rds(path, CONSTRUCTORS)
+    with contradictions_named(path):
+        return _built(found, assay, path)
+
+
+def _built(found: Any, assay: str | None, path: str | Path) -> SeuratObject:
     _require_seurat(found, path)
     name = _assay_name(found, assay, path)
     where = f"{path}, assay {name}"

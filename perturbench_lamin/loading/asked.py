@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from perturbench_lamin.conditions import ObsKeys, covariate_states
 from perturbench_lamin.contracts import CuratedInfo
-from perturbench_lamin.errors import InputError, nearest, some
+from perturbench_lamin.errors import InputError, nearest
 from perturbench_lamin.loading.counterfactuals import Counterfactuals, Group
 from perturbench_lamin.loading.curated import CuratedData
 from perturbench_lamin.loading.dataset import SplitData
 from perturbench_lamin.loading.vocabulary import State, Vocabulary, condition_tokens
+from perturbench_lamin.storage.csv_file import read_csv, require_columns
 
 Pair = tuple[State, str]
 CONTROLS = "control"
@@ -53,25 +52,21 @@ def read_pairs(path: str | Path, keys: ObsKeys) -> list[Pair]:
     Raises:
         InputError: the file cannot be read, a column is missing, a field is empty, or a row occurs twice.
     """
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"Not readable as CSV ({error})", where=path) from error
-    columns = [keys.perturbation, *keys.covariates]
-    for column in columns:
-        if column not in table.columns:
-            raise InputError(f"No column {column!r}", where=path, fix=f"Needed: {some(columns)}.")
-        empty = table.index[table[column] == ""]
-        if len(empty):
-            raise InputError(f"No {column} in line {empty[0] + 2}", where=path, fix="Fill or remove the line.")
+    file, columns = read_csv(path), (keys.perturbation, *keys.covariates)
+    require_columns(file, columns)
+    table = file.table
     if table.empty:
         raise InputError("No rows", where=path, fix="Give a condition and its covariates in each line.")
+    for column in columns:
+        empty = table[column] == ""
+        if empty.any():
+            raise InputError(f"No {column}", where=file.first(empty), fix="Fill or remove the line.")
+    twice = table.duplicated(list(columns))
+    if twice.any():
+        pair = "/".join(table.loc[twice, list(columns)].iloc[0])
+        raise InputError(f"{pair!r} occurs twice", where=file.first(twice), fix="Remove one of them.")
     states = covariate_states(table, keys.covariates)
-    pairs = sorted(zip(states, table[keys.perturbation], strict=True))
-    for one, other in pairwise(pairs):
-        if one == other:
-            raise InputError(f"{one[1]} in {'/'.join(one[0])} occurs twice", where=path, fix="Remove one of them.")
-    return pairs
+    return sorted(zip(states, table[keys.perturbation], strict=True))
 
 
 def asked_pairs(

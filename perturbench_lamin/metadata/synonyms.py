@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-import pandas as pd
-
 from perturbench_lamin.errors import InputError, nearest
 from perturbench_lamin.metadata.terms import GENE, REGISTRIES, Term
+from perturbench_lamin.storage.csv_file import read_csv
 
 COLUMNS = ("dataset", "registry", "value", "ontology_id", "name")
 EVERYWHERE = "*"
@@ -57,14 +56,14 @@ class Synonyms:
 
 
 def _read(path: Path) -> dict[tuple[str, str, str], tuple[str, str]]:
-    if not path.exists():
-        raise InputError("No such file", where=path, fix="Name a table of synonyms.")
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    if tuple(table.columns) != COLUMNS:
-        raise InputError(f"Columns {', '.join(table.columns)}", where=path, fix=f"Columns: {', '.join(COLUMNS)}.")
+    file = read_csv(path)
+    if tuple(file.table.columns) != COLUMNS:
+        raise InputError(
+            f"Columns {', '.join(map(repr, file.table.columns))}", where=path, fix=f"Columns: {', '.join(COLUMNS)}."
+        )
     rows: dict[tuple[str, str, str], tuple[str, str]] = {}
-    for line, (dataset, registry, value, ontology_id, name) in enumerate(table.itertuples(index=False), start=2):
-        where = f"{path}, line {line}"
+    for row, (dataset, registry, value, ontology_id, name) in enumerate(file.table.itertuples(index=False)):
+        where = file.place(row)
         if registry not in REGISTRIES:
             raise InputError(f"Unknown registry {registry!r}", where=where, fix=nearest(registry, REGISTRIES))
         if not (dataset and value and name):

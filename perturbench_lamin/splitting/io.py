@@ -5,19 +5,23 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import pandas as pd
 
 from perturbench_lamin.contracts import SPLIT_NAMES
 from perturbench_lamin.errors import InputError, nearest, some
 from perturbench_lamin.files import atomic_path
+from perturbench_lamin.storage.csv_file import read_csv
 
 EXCLUDED = ("", "none", "None")
 """How deposited files spell a cell that belongs to no split; ours leave the field empty."""
+
+Place = str | Callable[[Any], str]
+"""A place, or what finds the first of some faulty rows."""
 
 
 def write_split(split: pd.Series, path: str | Path) -> Path:
@@ -53,37 +57,20 @@ def read_split(path: str | Path, obs_names: Iterable[str]) -> pd.Series:
     Raises:
         InputError: the file has a header line, an unknown value or a repeated cell, or it and the data do
             not have the same cells.
+        IntegrityError: its compression is damaged.
     """
-    names = pd.Index(obs_names)
+    path, names = Path(path), pd.Index(obs_names)
     _require_unique(names, where="obs_names")
-    rows = list(_rows(Path(path)))
-    split = pd.Series([value for _, value in rows], index=[cell for cell, _ in rows], name="split", dtype=object)
-    split = split.mask(split.isin(EXCLUDED), "")
-    _require_no_header(split, names, path)
-    _require_values(split, where=path)
-    _require_unique(split.index, where=path)
-    _require_same_cells(split.index, names, path)
-    return split.reindex(names)
-
-
-def _rows(path: Path) -> Iterator[tuple[str, str]]:
     if not path.is_file():
         raise InputError("No such file", where=path, fix="Make it with `perturbench-lamin split`.")
-    line = 1
-    try:
-        with _open(path) as stream:
-            reader = csv.reader(stream, strict=True)
-            for row in reader:
-                if len(row) != 2:
-                    raise InputError(
-                        f"{len(row)} columns instead of 2",
-                        where=f"{path}, line {line}",
-                        fix="Each line is a cell name, a comma and a split; quote names that contain commas.",
-                    )
-                yield row[0], row[1]
-                line = reader.line_num + 1
-    except (csv.Error, UnicodeDecodeError, OSError, EOFError) as error:
-        raise InputError(f"Not readable as CSV ({error})", where=f"{path}, line {line}") from error
+    file = read_csv(path, width=2, has_header=False)
+    split = pd.Series(file.table[1].to_numpy(), index=pd.Index(file.table[0], dtype=object), name="split", dtype=object)
+    split = split.mask(split.isin(EXCLUDED), "")
+    _require_no_header(split, names, path)
+    _require_values(split, where=file.first)
+    _require_unique(split.index, where=file.first)
+    _require_same_cells(split.index, names, path)
+    return split.reindex(names)
 
 
 @contextmanager
@@ -101,12 +88,6 @@ def _create(path: Path) -> Iterator[TextIO]:
         yield stream
 
 
-def _open(path: Path) -> TextIO:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
-
-
 def _require_no_header(split: pd.Series, names: pd.Index, path: str | Path) -> None:
     if len(split) and split.iloc[0] not in (*SPLIT_NAMES, "") and split.index[0] not in names:
         raise InputError(
@@ -116,21 +97,25 @@ def _require_no_header(split: pd.Series, names: pd.Index, path: str | Path) -> N
         )
 
 
-def _require_values(split: pd.Series, *, where: object) -> None:
-    wrong = split[~split.isin((*SPLIT_NAMES, ""))]
+def _require_values(split: pd.Series, *, where: Place) -> None:
+    faulty = ~split.isin((*SPLIT_NAMES, ""))
+    wrong = split[faulty]
     if len(wrong):
         raise InputError(
             f"{len(wrong):,} cells have an unknown split, such as {wrong.iloc[0]!r} for {wrong.index[0]!r}",
-            where=where,
+            where=where(faulty) if callable(where) else where,
             fix=nearest(str(wrong.iloc[0]), SPLIT_NAMES) + " Leave the field empty to exclude a cell.",
         )
 
 
-def _require_unique(names: pd.Index, *, where: object) -> None:
+def _require_unique(names: pd.Index, *, where: Place) -> None:
     if not names.is_unique:
-        twice = names[names.duplicated()].unique()
+        faulty = names.duplicated()
+        twice = names[faulty].unique()
         raise InputError(
-            f"{len(twice):,} cell names occur more than once", where=where, fix=f"Make them unique: {some(twice, 3)}."
+            f"{len(twice):,} cell names occur more than once",
+            where=where(faulty) if callable(where) else where,
+            fix=f"Make them unique: {some(map(repr, twice), 3)}.",
         )
 
 
@@ -140,4 +125,5 @@ def _require_same_cells(listed: pd.Index, names: pd.Index, path: str | Path) -> 
         ("the data, but not in the split file", names.difference(listed, sort=False), "Give them an empty split."),
     ):
         if len(cells):
-            raise InputError(f"{len(cells):,} cells are in {what}", where=path, fix=f"{fix} First: {some(cells, 3)}.")
+            first = some(map(repr, cells), 3)
+            raise InputError(f"{len(cells):,} cells are in {what}", where=path, fix=f"{fix} First: {first}.")

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from perturbench_lamin.errors import InputError, some
+import torch
+
+from perturbench_lamin.errors import InputError, IntegrityError, PerturbenchError, some
 from perturbench_lamin.loading.vocabulary import Vocabulary
 from perturbench_lamin.models.base import CHECKPOINT_KEY, CHECKPOINT_SCHEMA, PerturbationModel
 from perturbench_lamin.models.registry import build
@@ -76,24 +78,67 @@ def load_model(path: str | Path) -> tuple[PerturbationModel, CheckpointInfo]:
 
     Raises:
         InputError: there is no such file, it is not a checkpoint of this package, or it would run code.
+        IntegrityError: it is truncated or damaged, weights are missing, of another shape, NaN or infinite.
     """
-    checkpoint = _read(Path(path))
+    path = Path(path)
+    checkpoint = _read(path)
+    try:
+        info = _info(checkpoint)
+        model = build(info.model, info.hyperparameters, info.vocabulary)
+        weights = checkpoint["state_dict"]
+        _require_fitting(model, weights, info.model, path)
+        model.load_state_dict(weights)
+    except PerturbenchError:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        first = next(iter(str(error).splitlines()), "")
+        raise IntegrityError(
+            f"The checkpoint's parts do not make a model ({type(error).__name__}: {first})",
+            where=path,
+            fix="It is damaged, or of another version: train again.",
+        ) from error
+    model.provenance, model.fingerprint = dict(info.provenance), dict(info.fingerprint)
+    return model.eval(), info
+
+
+def _info(checkpoint: Mapping[str, Any]) -> CheckpointInfo:
     plain = checkpoint[CHECKPOINT_KEY]
-    vocabulary = Vocabulary.from_dict(plain["vocabulary"])
-    model = build(plain["model"], plain["hyperparameters"], vocabulary)
-    model.load_state_dict(checkpoint["state_dict"])
-    model.provenance, model.fingerprint = dict(plain["provenance"]), dict(plain.get("fingerprint", {}))
-    epochs = int(checkpoint["epoch"]) + 1  # Lightning counts from 0
-    info = CheckpointInfo(
+    return CheckpointInfo(
         plain["model"],
         plain["hyperparameters"],
-        vocabulary,
+        Vocabulary.from_dict(plain["vocabulary"]),
         plain["provenance"],
         plain["version"],
-        epochs,
+        int(checkpoint["epoch"]) + 1,  # Lightning counts from 0
         plain.get("fingerprint", {}),
     )
-    return model.eval(), info
+
+
+def _require_fitting(model: PerturbationModel, weights: Mapping[str, Any], name: str, path: Path) -> None:
+    """Check that the weights are those of the model: the same names and shapes, and numbers."""
+    own = model.state_dict()
+    lacking, extra = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
+    fix = "The checkpoint was altered, or is of another version of the model: train again."
+    if lacking or extra:
+        raise IntegrityError(
+            f"Not the weights of {name}: {len(lacking):,} are missing, {len(extra):,} are of something else "
+            f"({some([*lacking[:2], *extra[:2]])})",
+            where=path,
+            fix=fix,
+        )
+    for key, tensor in weights.items():
+        if not isinstance(own[key], torch.Tensor):
+            continue  # what a model keeps beside its weights is its own affair
+        if not isinstance(tensor, torch.Tensor) or tensor.shape != own[key].shape:
+            shape = tuple(getattr(tensor, "shape", ()))
+            raise IntegrityError(
+                f"{key} has the shape {shape}, {name} needs {tuple(own[key].shape)}", where=path, fix=fix
+            )
+        # A mask of infinities that the model makes itself is none of training.
+        if not torch.isfinite(tensor).all() and not torch.equal(tensor, own[key]):
+            raise IntegrityError(
+                f"The weights {key} are NaN or infinite", where=path, fix="Train again, with a lower learning rate."
+            )
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -107,11 +152,13 @@ def _read(path: Path) -> dict[str, Any]:
             where=path,
             fix="Only load checkpoints that this package wrote.",
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise InputError("Not a checkpoint, or a truncated one", where=path, fix=f"Reading gave: {error}.") from error
-    if not isinstance(checkpoint, dict) or CHECKPOINT_KEY not in checkpoint:
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(CHECKPOINT_KEY), dict):
         raise InputError("A checkpoint of something else", where=path, fix="Train with `perturbench-lamin train`.")
-    schema = checkpoint[CHECKPOINT_KEY]["schema"]
+    schema = checkpoint[CHECKPOINT_KEY].get("schema")
     if schema != CHECKPOINT_SCHEMA:
-        raise InputError(f"Checkpoint schema {schema}, this package reads {CHECKPOINT_SCHEMA}", where=path)
+        raise InputError(
+            f"Checkpoint schema {schema!r}, this package reads {CHECKPOINT_SCHEMA!r}",
+            where=path,
+            fix="Use the version of the package that wrote it, or train again.",
+        )
     return checkpoint

@@ -16,6 +16,7 @@ from lightning import Callback, Trainer
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from perturbench_lamin.errors import IntegrityError
 from perturbench_lamin.loading.curated import CuratedData
 from perturbench_lamin.loading.curated_file import CuratedFile
 from perturbench_lamin.loading.datamodule import PerturbationData
@@ -91,6 +92,8 @@ def fit(
         InputError: file, split and configuration do not fit each other, another process trains in ``out_dir``,
             there is another training than the one to resume, or a file that a hyperparameter names has changed
             since the training in ``out_dir`` began.
+        IntegrityError: ``resume`` is True and the checkpoint to resume from is damaged; otherwise the training starts
+            anew, and says so.
         DivergenceError: a loss is NaN or infinite; checkpoints of earlier epochs stay.
         ExhaustedError: memory ran out.
     """
@@ -158,7 +161,16 @@ def _open(folder: RunFolder, training: dict[str, Any], resume: bool | None) -> d
 
 def _start(folder: RunFolder, training: dict[str, Any], resume: bool | None) -> Path | None:
     """The checkpoint to go on from. The first process may not have cleared the folder when the others look."""
-    return folder.resumable() if folder.holds(training) and resume is not False else None
+    if not folder.holds(training) or resume is False:
+        return None
+    try:
+        return folder.resumable()
+    except IntegrityError as error:
+        if resume:
+            raise
+        # The same weights come of it, only later: not worth a refusal, but to be known.
+        _say(f"{error.what} [{error.where}]: the training starts anew.", shown=True)
+        return None
 
 
 def _finish(folder: RunFolder, trainer: Trainer, own: Callbacks, placement: Placement) -> FitResult:

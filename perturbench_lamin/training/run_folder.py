@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from perturbench_lamin.chain.lock import only_one
-from perturbench_lamin.errors import InputError, some
+from perturbench_lamin.errors import InputError, IntegrityError, some
 from perturbench_lamin.files import atomic_path, write_text
 from perturbench_lamin.training.checkpoint_io import PlainCheckpointIO
 
@@ -109,16 +110,19 @@ class RunFolder:
     def resumable(self) -> Path | None:
         """The checkpoint to resume from.
 
-        None where there is none, it is not readable, or the best checkpoint that it names is gone (also after
-        the folder was moved): the training then starts anew.
+        None where there is none, or the best checkpoint that it names is gone (also after the folder was moved): the
+        training then starts anew.
+
+        Raises:
+            IntegrityError: there is one, and it is damaged or none of a training.
         """
         if not self.last.exists():
             return None
         try:
             state = PlainCheckpointIO().load_checkpoint(self.last)
-        except Exception:  # any failure to read it means the same
-            return None
-        named = [callback.get("best_model_path") for callback in state["callbacks"].values()]
+            named = [callback.get("best_model_path") for callback in state["callbacks"].values()]
+        except (pickle.UnpicklingError, AttributeError, LookupError, TypeError) as error:
+            raise IntegrityError("Not the checkpoint of a training", where=self.last) from error
         return self.last if all(Path(path).exists() for path in named if path) else None
 
     def result(self) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ import filecmp
 import re
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -79,6 +80,20 @@ def test_a_leaderboard_orders_models_by_place_and_leaves_undefined_ones_without_
     assert panel.count('class="mean"') == 2
     assert panel.count('class="sd"') == 1
     assert "undefined" in panel
+
+
+def test_a_board_without_a_profile_is_a_panel_of_its_own(tmp_path):
+    from perturbench_lamin.browse.boards import panels_of
+    from perturbench_lamin.browse.files_state import FileState
+
+    path = tmp_path / "board.csv"
+    head = "split,profile,metric,model,mean,sd,n_seeds,place\n"
+    path.write_text(head + "test,perturbench,rmse_average,linear,0.2,,1,1\n,,rmse_average,mine,0.1,,1,1\n")
+    found = panels_of(SimpleNamespace(path=path), FileState.VERIFIED)
+    assert [(panel.board, [dot.model for dot in panel.dots]) for panel in found] == [
+        ("– · –", ["mine"]),
+        ("test · perturbench", ["linear"]),
+    ]
 
 
 def test_the_same_instance_gives_the_same_bytes(tiny, site_folder, tmp_path):

@@ -82,6 +82,75 @@ def test_a_file_cut_short_is_refused(tmp_path, cut):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz", "w"])
+def test_a_flipped_bit_is_refused_or_changes_nothing(tmp_path, mode):
+    """tarfile alone stops at the first header that it does not understand, and never reads gzip's checksum."""
+    path, content = tmp_path / "a.tar", {name: (name * 400).encode() for name in ("a.csv", "b.csv", "in/c.csv")}
+    with tarfile.open(path, mode) as made:
+        for name, data in content.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            made.addfile(info, io.BytesIO(data))
+    whole, refused = path.read_bytes(), 0
+    for at in range(0, len(whole), max(1, len(whole) // 150)):
+        damaged = bytearray(whole)
+        damaged[at] ^= 4
+        path.write_bytes(damaged)
+        try:
+            found = unpack_tar(path, tmp_path / "out" / str(at))
+        except IntegrityError as error:
+            assert str(path) in str(error)  # noqa: PT017
+            refused += 1
+        else:
+            there = {file.relative_to(tmp_path / "out" / str(at)).as_posix(): file.read_bytes() for file in found}
+            # A tar file without compression has checksums of its headers alone.
+            assert there == content or (mode == "w" and list(there) == list(content))
+    assert refused > (5 if mode == "w" else 60)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda tar: tar[: 4 * 512], "no end"),
+        (lambda tar: tar + b"more", "what follows the last member is none"),
+        (lambda tar: tar + tar, "what follows the last member is none"),
+        (lambda tar: tar[: 2 * 512] + b"x" + tar[2 * 512 + 1 :], "what follows the last member is none"),
+        (lambda tar: b"x" + tar[1:], "Truncated or corrupt"),
+    ],
+)
+def test_an_archive_is_read_to_its_end(tmp_path, change, message):
+    path = archive(tmp_path / "a.tar.gz", ("a.csv", b"a"), ("b.csv", b"b"))
+    path.write_bytes(gzip.compress(change(gzip.decompress(path.read_bytes()))))
+    with pytest.raises(IntegrityError, match=message):
+        unpack_tar(path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [("a", b"1"), ("a", b"2")],
+        [("a", b"1"), ("./a", b"2")],
+        [("a", b"1"), ("a/b", b"2")],
+        [("a/b", b"1"), ("a", b"2")],
+        [("a\nb", b"1")],
+    ],
+)
+def test_members_that_share_or_hide_a_name_are_refused(tmp_path, members):
+    with pytest.raises(IntegrityError, match=r"one name|unprintable or there twice"):
+        unpack_tar(archive(tmp_path / "a.tar.gz", *members), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_header_that_lies_of_its_length_is_refused(tmp_path):
+    info = tarfile.TarInfo("long")
+    info.type, info.size = tarfile.GNUTYPE_LONGNAME, 1 << 33
+    path = tmp_path / "a.tar.gz"
+    path.write_bytes(gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + bytes(10_240)))
+    with pytest.raises(IntegrityError, match="header wants"):
+        unpack_tar(path, tmp_path / "out")
+
+
 def test_a_packed_file_is_unpacked_for_as_long_as_it_is_needed(tmp_path):
     packed = tmp_path / "b.h5ad.gz"
     packed.write_bytes(gzip.compress(b"content"))

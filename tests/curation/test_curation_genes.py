@@ -7,7 +7,7 @@ import gzip
 import pytest
 
 from perturbench_lamin.curation.genes import GeneTable, make_unique, select_symbols, strip_version
-from perturbench_lamin.errors import InputError
+from perturbench_lamin.errors import InputError, IntegrityError
 
 ROWS = "ENSG01,TP53,18,100,protein_coding\nENSG02,NA,1,10,x\nENSG03,,1,10,x\nENSG04,ENSG04,2,9,x\nENSG05,TP53,1,9,x\n"
 
@@ -46,12 +46,37 @@ def test_only_missing_symbols_are_dropped():
 def test_unreadable_annotations_are_refused(tmp_path):
     with pytest.raises(InputError, match="No such file"):
         GeneTable.read(tmp_path / "none.csv")
-    (tmp_path / "short.csv").write_text("ENSG01,TP53\n")
-    with pytest.raises(InputError, match="2 columns"):
-        GeneTable.read(tmp_path / "short.csv")
-    (tmp_path / "twice.csv").write_text("ENSG01,TP53,1,1,x\n" * 2)
-    with pytest.raises(InputError, match="occurs twice"):
-        GeneTable.read(tmp_path / "twice.csv")
+    (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(ROWS.encode())[:-5])
+    with pytest.raises(IntegrityError, match="Truncated or corrupt"):
+        GeneTable.read(tmp_path / "cut.csv.gz")
+
+
+GENE = "ENSG01,TP53,18,100,protein_coding\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ENSG01,TP53\n", r"2 columns instead of 5 \[.*line 1"),
+        (GENE + "ENSG02,NA,1,10\n", r"4 columns instead of 5 \[.*line 2"),
+        (GENE + GENE, r"occurs twice \[.*line 2\](.|\n)*ENSG01"),
+        ("ensembl_id,symbol,version,length,biotype\n" + GENE, r"'ensembl_id' is none \[.*line 1\](.|\n)*no header"),
+        ("ENSG,symbol,version,length,biotype\n" + GENE, r"'ENSG' is none \[.*line 1"),
+        (GENE + ",NA,1,10,x\n", r"The ensembl_id '' is none \[.*line 2"),
+        (GENE + "ENSG02.3,NA,1,10,x\n", r"'ENSG02.3' is none \[.*line 2"),
+        (GENE + "TP53,ENSG02,1,10,x\n", r"'TP53' is none \[.*line 2"),
+        (GENE + "ENSG02,NA,1.5,10,x\n", r"version '1.5' is none \[.*line 2"),
+        (GENE + "ENSG02,NA,1,-,x\n", r"length '-' is none \[.*line 2"),
+        (GENE + "ENSG02,NA ,1,1,x\n", r"symbol 'NA ' is none \[.*line 2"),
+        (GENE.replace(",", ";"), r"1 columns instead of 5 \[.*line 1\](.|\n)*separated by semicolons"),
+        (GENE + '"ENSG02,NA,1,10,x\n', "Not readable as CSV"),
+        ("", "No genes"),
+    ],
+)
+def test_a_line_that_is_no_gene_is_refused(tmp_path, text, message):
+    (tmp_path / "genes.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        GeneTable.read(tmp_path / "genes.csv")
 
 
 def test_the_real_annotation(shared_file):

@@ -7,7 +7,14 @@ from matplotlib.figure import Figure
 
 from perturbench_lamin.errors import InputError
 from perturbench_lamin.evaluation.figure import leaderboard_figure
-from perturbench_lamin.evaluation.leaderboard import leaderboard, order_models, to_markdown, to_text
+from perturbench_lamin.evaluation.leaderboard import (
+    combined,
+    lacking_keys,
+    leaderboard,
+    order_models,
+    to_markdown,
+    to_text,
+)
 
 SCORES = {"linear": (0.3, 0.5), "latent": (0.1, 0.3), "decoder": (0.2, 0.2)}
 
@@ -77,6 +84,76 @@ def test_repeated_values_and_unknown_metrics_are_refused(table):
         leaderboard(table.replace("rmse_average", "rmse"))
     with pytest.raises(InputError, match="No column 'value'"):
         leaderboard(table.drop(columns="value"))
+
+
+def test_differing_values_of_one_run_condition_and_metric_are_refused(table):
+    one = table[(table["model"] == "linear") & (table["dataset"] == "norman19")].head(1)
+    with pytest.raises(
+        InputError, match=r"1 values occur twice .*first of dataset 'norman19', .*model 'linear', seed '0'"
+    ):
+        leaderboard(pd.concat([table, one.assign(value=0.9)]))
+
+
+KEYS = ["dataset", "task", "seed"]
+
+
+@pytest.mark.parametrize("gap", [None, np.nan, ""])
+@pytest.mark.parametrize("key", KEYS)
+def test_a_missing_key_is_a_value_of_its_own(table, key, gap):
+    """No row is left out: what has no dataset stands on a board without, what has no seed is one run."""
+    linear = table["model"] == "linear"
+    first = linear & (table["seed"] == 0) if key == "seed" else linear & (table["dataset"] == "norman19")
+    holed = table.assign(**{key: table[key].astype(object).mask(first, gap)})
+    board, whole = leaderboard(holed), leaderboard(table)
+    assert board["n_values"].sum() == whole["n_values"].sum() == len(table)
+    assert board["n_seeds"].sum() == whole["n_seeds"].sum()
+    other = [name for name in ("mean", "sd", "n_seeds") if key != "task"]
+    assert sorted(map(tuple, board[["model", "metric", *other]].round(9).to_numpy())) == sorted(
+        map(tuple, whole[["model", "metric", *other]].round(9).to_numpy())
+    )
+
+
+def test_a_table_without_keys_stands_beside_one_with_them(table):
+    mine = table[(table["seed"] == 0) & (table["dataset"] == "norman19") & (table["model"] == "linear")]
+    mine = mine.assign(model="mine", value=mine["value"] / 2).drop(columns=KEYS)
+    tables = [("mine.csv", mine), ("chain.csv", table)]
+    board = leaderboard(combined(tables)).set_index("model")
+    assert board.loc["mine", "dataset"].tolist() == ["", ""]
+    assert board.loc["mine", "n_seeds"].tolist() == [1, 1]
+    assert list(lacking_keys(tables)) == [
+        "mine.csv has rows without dataset, task: they stand on a board of their own.",
+        "mine.csv has rows without seed: those of a model count as one run.",
+    ]
+    assert not list(lacking_keys(tables[:1]))
+    assert not list(lacking_keys(tables[1:]))
+
+
+def test_a_seed_that_some_rows_lack_is_another_run():
+    rows = [("m", "a", "rmse_average", 1, 0.2), ("m", "a", "rmse_average", None, 9.0)]
+    table = pd.DataFrame(rows, columns=["model", "condition", "metric", "seed", "value"])
+    board = leaderboard(table)
+    assert board[["mean", "n_seeds", "n_values"]].to_numpy().tolist() == [[4.6, 2, 2]]
+
+
+def test_a_board_read_back_shows_all_models(table, tmp_path):
+    """As ``tune`` on plain files: the dataset is empty, and an empty field reads as missing."""
+    board = leaderboard(table[table["dataset"] == "norman19"].assign(dataset=""))
+    board.to_csv(tmp_path / "board.csv", index=False)
+    read = pd.read_csv(tmp_path / "board.csv")
+    assert read["dataset"].isna().all()
+    pd.testing.assert_frame_equal(to_text(read), to_text(board))
+    assert to_text(read)["dataset"].tolist() == ["", "", ""]
+    assert "**" in to_markdown(read, ["rmse_average"])
+    assert to_markdown(read) == to_markdown(board)
+    assert len(leaderboard_figure(read).axes[0].containers) == 1
+
+
+@pytest.mark.parametrize("name", [None, np.nan, ""])
+def test_rows_without_a_model_or_no_rows_are_refused(table, name):
+    with pytest.raises(InputError, match="14 rows name no model"):
+        leaderboard(table.assign(model=table["model"].mask(table["model"] == "linear", name)).head(30))
+    with pytest.raises(InputError, match="No rows"):
+        leaderboard(table.head(0))
 
 
 def test_does_not_depend_on_the_order_of_rows(table):

@@ -7,8 +7,10 @@ import pytest
 import scipy.sparse as sp
 
 from perturbench_lamin.errors import InputError, IntegrityError
+from perturbench_lamin.ingestion import r_matrix
 from perturbench_lamin.ingestion.monocle import read_cell_data_sets
-from perturbench_lamin.ingestion.r_matrix import exact_float32
+from perturbench_lamin.ingestion.r_matrix import exact_float32, from_dgc_matrix
+from perturbench_lamin.ingestion.r_objects import RObject
 from perturbench_lamin.simulation import r_values as r
 from perturbench_lamin.simulation.mcfaline24 import Screen, cell_data_set
 from perturbench_lamin.simulation.rds_writer import write_rds
@@ -103,6 +105,9 @@ def test_counts_of_another_class_say_how_to_convert(tmp_path, screen):
         ("i", [9] * 10, "contradict"),
         ("i", [0] * 9, "contradict"),
         ("p", [0, 1], "contradict"),
+        ("p", [1, 2], "contradict"),
+        ("Dim", [1], "contradict"),
+        ("Dim", [10**9, 10**9], "contradict"),
         ("x", None, "without x"),
     ],
 )
@@ -113,8 +118,43 @@ def test_a_matrix_that_contradicts_itself_is_an_error(tmp_path, screen, slot, va
         del matrix.attributes[slot]
     else:
         matrix.attributes[slot] = r.integer(value)
-    with pytest.raises(IntegrityError, match=message):
-        read_cell_data_sets(write_rds(tmp_path / "a.rds", obj))
+    path = write_rds(tmp_path / "a.rds", obj)
+    with pytest.raises(IntegrityError, match=message) as caught:
+        read_cell_data_sets(path)
+    assert caught.value.where == path
+
+
+def dgc(i, p, x, dim, names=None) -> RObject:
+    arrays = {"i": np.array(i, np.int32), "p": np.array(p, np.int32), "Dim": np.array(dim, np.int32)}
+    slots = {name: RObject("integer", array) for name, array in arrays.items()}
+    slots["x"] = RObject("double", np.array(x, float))
+    if names:
+        slots["Dimnames"] = RObject("list", [RObject("character", side) for side in names])
+    return RObject("S4", None, slots)
+
+
+def test_genes_of_a_cell_are_in_order_and_there_once(monkeypatch):
+    monkeypatch.setattr(r_matrix, "CHUNK", 3)
+    good = dgc([0, 1, 2, 0, 1, 0, 2], [0, 3, 3, 5, 7], [1, 2, 3, 4, 5, 6, 7], [3, 4])
+    assert from_dgc_matrix(good).matrix.toarray().tolist() == [[1, 2, 3], [0, 0, 0], [4, 5, 0], [6, 0, 7]]
+    for wrong in ([0, 2, 1, 0, 1, 0, 2], [0, 1, 1, 0, 1, 0, 2], [0, 1, 2, 1, 0, 0, 2], [0, 1, 2, 0, 1, 2, 2]):
+        with pytest.raises(IntegrityError, match="ascending order"):
+            from_dgc_matrix(dgc(wrong, [0, 3, 3, 5, 7], [1] * 7, [3, 4]))
+
+
+@pytest.mark.parametrize("names", [(["g"], ["c1", "c2"]), (["g1", "g2", "g3"], ["c1"])])
+def test_names_fewer_than_rows_or_columns_are_an_error(names):
+    with pytest.raises(IntegrityError, match="A dgCMatrix of 3 × 2 with"):
+        from_dgc_matrix(dgc([0, 1], [0, 1, 2], [1, 1], [3, 2], names))
+
+
+@pytest.mark.parametrize("slot", ["i", "p", "Dim", "x"])
+def test_slots_of_other_types_are_an_error(slot):
+    matrix = dgc([0, 1], [0, 1, 2], [1, 1], [3, 2])
+    held = matrix.attributes[slot].value
+    matrix.attributes[slot].value = held.astype(float if held.dtype.kind == "i" else complex)
+    with pytest.raises(IntegrityError, match="other types"):
+        from_dgc_matrix(matrix)
 
 
 @pytest.mark.parametrize(

@@ -80,3 +80,19 @@ def test_a_column_of_another_length_is_an_error():
 def test_what_is_no_table_is_named(obj):
     with pytest.raises(InputError, match="Expected a table"):
         to_table(obj)
+
+
+@pytest.mark.parametrize("code", [-1, 0, 3, 2**31 - 1])
+def test_a_factors_code_beyond_its_levels_is_an_error(code):
+    column = RObject("integer", np.array([1, code, 2], dtype=np.int32))
+    column.attributes = {"levels": RObject("character", ["a", "b"]), "class": RObject("character", ["factor"])}
+    with pytest.raises(IntegrityError, match=rf"factor of 2 levels has the code {code} \[.*column 'x', row 2"):
+        to_table(data_frame({"x": column}, RObject("character", ["r1", "r2", "r3"])), where="file")
+
+
+@pytest.mark.parametrize("levels", [["a", "a"], ["a", None], [1, 2]])
+def test_levels_that_are_none_are_an_error(levels):
+    column = RObject("integer", np.array([1, NA_INTEGER], dtype=np.int32))
+    column.attributes = {"levels": RObject("character", levels)}
+    with pytest.raises(IntegrityError, match="No factor"):
+        to_table(data_frame({"x": column}, RObject("character", ["r1", "r2"])))

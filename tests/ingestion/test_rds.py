@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import lzma
+import resource
 import struct
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perturbench_lamin.errors import InputError, IntegrityError, PerturbenchError
+from perturbench_lamin.ingestion import r_reader, rds
 from perturbench_lamin.ingestion.r_objects import RObject
 from perturbench_lamin.ingestion.rds import read_rds
 
@@ -135,6 +137,44 @@ def test_a_long_vector(read):
     found = read(items(i(INT, -1, 0, 3, 7, 8, 9), integers(1)))
     assert found.value[0].value.tolist() == [7, 8, 9]
     assert found.value[1].value.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ([i(INT, 2**31 - 1)], "ends in the middle"),
+        ([i(REAL, -1, 2**20, 0)], "contradict each other|ends in the middle"),
+        ([i(STR, 2**31 - 1)], "ends in the middle"),
+        ([i(CHAR | ASCII, 2**30)], "A text of"),
+        ([i(LIST, 2**31 - 1)], "ends in the middle"),
+        ([i(8, -4)], "A text of"),
+    ],
+)
+def test_a_length_that_lies_is_an_error_and_takes_no_memory(read, parts, message):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(IntegrityError, match=message):
+        read(*parts)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 18  # KiB
+
+
+def test_a_sequence_that_lies_of_its_length_is_an_error(read):
+    with pytest.raises(IntegrityError, match="A sequence of"):
+        read(altrep(b"compact_intseq", i(REAL, 3) + struct.pack(">3d", 2**31 - 1, 1, 1)))
+
+
+def test_a_nest_without_end_is_an_error(read):
+    with pytest.raises(InputError, match="nested too deeply"):
+        read(i(LIST, 1) * 100_000)
+
+
+def test_more_objects_or_bytes_than_any_file_has_are_refused(read, monkeypatch):
+    monkeypatch.setattr(r_reader, "MOST_OBJECTS", 10)
+    with pytest.raises(IntegrityError, match="more than 10 objects"):
+        read(items(*[i(NULL)] * 20))
+    monkeypatch.setattr(rds, "SMALL", 10)
+    monkeypatch.setattr(rds, "MOST_TIMES", 0)
+    with pytest.raises(IntegrityError, match="far more than its size"):
+        read(integers(*range(9)))
 
 
 def test_a_negative_length_is_an_error(read):

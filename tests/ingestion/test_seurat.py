@@ -204,3 +204,14 @@ def test_a_truncated_file_is_an_error(tmp_path, counts, obs):
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(IntegrityError):
         read_seurat(path)
+
+
+@pytest.mark.parametrize("other", [None, r.integer([1]), r.character([]), r.plain_list([])])
+@pytest.mark.parametrize("slot", ["assays", "meta.data"])
+def test_an_object_that_lacks_a_part_or_has_another_kind_there_names_the_file(tmp_path, counts, obs, slot, other):
+    obj = seurat(counts, obs, GENES)
+    obj.attributes[slot] = other or r.NULL
+    path = save(tmp_path, obj)
+    with pytest.raises((InputError, IntegrityError)) as caught:
+        read_seurat(path)
+    assert str(path) in str(caught.value)

@@ -115,7 +115,7 @@ def test_genes_are_matched_by_exact_case_others_by_any():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("dataset,value\na,b\n", "Columns dataset, value"),
+        ("dataset,value\na,b\n", "Columns 'dataset', 'value'"),
         ("dataset,registry,value,ontology_id,name\n*,cell_lin,a,b,c\n", "Unknown registry 'cell_lin'.*line 2"),
         ("dataset,registry,value,ontology_id,name\n*,gene,,b,c\n", "empty.*line 2"),
         ("dataset,registry,value,ontology_id,name\n*,compound,a,b,c\n*,compound,A,b,c\n", "twice.*line 3"),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perturbench_lamin.errors import InputError
+from perturbench_lamin.errors import InputError, IntegrityError
 from perturbench_lamin.splitting.io import read_split, write_split
 
 PARTS = ["train", "val", "test", ""]
@@ -56,14 +56,21 @@ def test_excluded_cells_may_be_spelt_none(tmp_path):
         (",transfer_split_seed42\na,train\nb,val\n", "first line is a header: '', 'transfer_split_seed42'"),
         ("cell,split\na,train\nb,val\n", "first line is a header: 'cell', 'split'"),
         ("a,trian\nb,val\n", "unknown split, such as 'trian' for 'a'(.|\n)*Did you mean train"),
-        ("a,train\nb,Test\n", "unknown split, such as 'Test' for 'b'"),
-        ("a,train\nb,val\na,val\n", "1 cell names occur more than once(.|\n)*: a"),
-        ("a,train\nb,val\nc,val\n", "1 cells are in the split file, but not in the data(.|\n)*First: c"),
-        ("a,train\n", "1 cells are in the data, but not in the split file(.|\n)*First: b"),
+        ("a,train\nb,Test\n", "unknown split, such as 'Test' for 'b' .*line 2"),
+        ("a,train\nb,val\na,val\n", "1 cell names occur more than once .*line 3(.|\n)*: 'a'"),
+        ("a,train\nb,val\nc,val\n", "1 cells are in the split file, but not in the data(.|\n)*First: 'c'"),
+        ("a,train\n", "1 cells are in the data, but not in the split file(.|\n)*First: 'b'"),
         ("", "2 cells are in the data, but not in the split file"),
         ("a,train\nb,val,x\n", r"3 columns instead of 2 \[.*line 2"),
         ("a,train\n\nb,val\n", r"0 columns instead of 2 \[.*line 2"),
-        ('a,train\n"b,val\n', "Not readable as CSV"),
+        ('a,train\n"b,val\n', "Not readable as CSV(.|\n)*Close every quote"),
+        ('a,train\n"b"x,val\n', r"Not readable as CSV .*line 2"),
+        ("a;train\nb;val\n", r"1 columns instead of 2 \[.*line 1(.|\n)*separated by semicolons"),
+        ("a\ttrain\nb\tval\n", r"1 columns instead of 2 \[.*line 1(.|\n)*separated by tabs"),
+        ("a,train\nb,v\0l\n", r"NUL byte \[.*line 2"),
+        ("a,train\nb\n", r"1 columns instead of 2 \[.*line 2"),
+        ('"a\n",train\nb,vall\n', r"'vall' for 'b' \[.*line 3"),
+        ("a,train\rb\r", r"1 columns instead of 2 \[.*line 2"),
     ],
 )
 def test_what_does_not_fit_is_refused(text, message, tmp_path):
@@ -71,6 +78,15 @@ def test_what_does_not_fit_is_refused(text, message, tmp_path):
     path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=message):
         read_split(path, ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    "text", ["a,train\nb,\n\n", "a,train\r\nb,\r\n\r\n", "\ufeffa,train\nb,", 'a,train\r"b",\r', '"a",train\nb,""']
+)
+def test_blank_last_lines_and_other_editors_line_ends_say_nothing(text, tmp_path):
+    path = tmp_path / "split.csv"
+    path.write_bytes(text.encode())
+    assert read_split(path, ["b", "a"]).tolist() == ["", "train"]
 
 
 def test_a_cell_named_like_a_header_is_a_cell(tmp_path):
@@ -83,8 +99,11 @@ def test_missing_and_damaged_files_are_named(tmp_path):
     with pytest.raises(InputError, match="No such file"):
         read_split(tmp_path / "absent.csv", ["a"])
     (tmp_path / "damaged.csv.gz").write_bytes(b"a,train\n")
-    with pytest.raises(InputError, match="Not readable as CSV"):
+    with pytest.raises(IntegrityError, match=r"Named \.gz"):
         read_split(tmp_path / "damaged.csv.gz", ["a"])
+    (tmp_path / "latin.csv").write_bytes(b"a,train\nb\xe9,val\n")
+    with pytest.raises(InputError, match=r"byte 0xe9, which is not UTF-8 \[.*line 2"):
+        read_split(tmp_path / "latin.csv", ["a"])
     with pytest.raises(InputError, match="occur more than once"):
         read_split(tmp_path / "damaged.csv.gz", ["a", "a"])
 

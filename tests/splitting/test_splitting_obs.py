@@ -53,14 +53,19 @@ def test_h5ad_is_read_without_its_matrix(tmp_path):
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
-        ("obs.tsv", b"a\tb\n", "Not a table of cells"),
-        ("obs.csv", b"", "Not readable as CSV"),
-        ("obs.csv", b"cell,condition\nx,g1\ny,g2,g3\n", "Not readable as CSV"),
-        ("obs.csv", b"condition\nx,g1\n", "more fields than the header"),
-        ("obs.csv", b"cell,condition\n,g1\n", "1 cells have no name"),
-        ("obs.csv", b"cell,condition\nx,\xff\n", "Not readable as CSV"),
-        ("obs.csv.gz", b"cell,condition\n", "Not readable as CSV"),
-        ("obs.csv.gz", gzip.compress(b"cell,condition\nx,g1\n" * 99)[:-9], "Not readable as CSV"),
+        ("obs.txt", b"a\tb\n", "Not a table of cells"),
+        ("obs.tsv", b"a,b\n", "separated by tabs. It seems to be separated by commas"),
+        ("obs.csv", b"", "The table is empty"),
+        ("obs.csv", b"cell;condition\nx;g1\n", r"obs\.csv(.|\n)*one column(.|\n)*separated by semicolons"),
+        ("obs.csv", b"cell\tcondition\nx\tg1\n", r"obs\.csv(.|\n)*one column(.|\n)*separated by tabs"),
+        ("obs.csv", b"cell,condition\nx,g1\ny,g2,g3\n", r"3 columns instead of 2 \[.*line 3"),
+        ("obs.csv", b"cell,condition,dose\nx,g1,1\ny,g2\nz,g3,1\n", r"2 columns instead of 3 \[.*line 3"),
+        ("obs.csv", b"condition\nx,g1\n", "A header must name the column of row names too"),
+        ("obs.csv", b"cell,condition\nx,g1\n,g1\n", r"1 cells have no name \[.*line 3"),
+        ("obs.csv", b"cell,condition,condition\nx,g1,g2\n", "'condition' more than once"),
+        ("obs.csv", b"cell,condition,\nx,g1,\n", "Column 3 has no name"),
+        ("obs.csv", b"cell,condition\nx,\xff\n", r"Not readable as CSV: .*0xff.*line 2"),
+        ("obs.csv", b'cell,condition\nx,"g1\n', "Not readable as CSV"),
         ("cells.h5ad", b"cell,condition\n", "Not an HDF5 file"),
     ],
 )
@@ -68,6 +73,30 @@ def test_unreadable_files_are_named(name, data, message, tmp_path):
     (tmp_path / name).write_bytes(data)
     with pytest.raises((InputError, IntegrityError), match=message):
         read_obs(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"cell,condition\n", r"Named \.gz"),
+        (gzip.compress(b"cell,condition\nx,g1\n" * 99)[:-9], "Truncated or corrupt"),
+        (gzip.compress(b"cell,condition\nx,g1\n")[:-8] + bytes(8), "Truncated or corrupt(.|\n)*CRC"),
+        (gzip.compress(b"cell,condition\nx,g1\n") + b"more", "Truncated or corrupt"),
+        (gzip.compress(b"cell,condition\n" + b"x,g1\n" * (14 << 20)), "more than 100 times"),
+    ],
+)
+def test_damaged_compression_is_named(data, message, tmp_path):
+    (tmp_path / "obs.csv.gz").write_bytes(data)
+    with pytest.raises(IntegrityError, match=message):
+        read_obs(tmp_path / "obs.csv.gz")
+
+
+def test_tabs_where_the_name_says_so(tmp_path):
+    obs = screen([("b",), ("a",)])
+    obs.to_csv(tmp_path / "obs.csv")
+    for name in ("obs.tsv", "obs.tsv.gz"):
+        obs.to_csv(tmp_path / name, sep="\t")
+        pd.testing.assert_frame_equal(read_obs(tmp_path / name), read_obs(tmp_path / "obs.csv"))
 
 
 def test_absent_files_and_absent_obs_are_named(tmp_path):

@@ -5,11 +5,12 @@ import pickle
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from test_fit import CONFIG, DATA, LATENT, SPLIT, curated_path, whole  # noqa: F401 (fixtures)
 
-from perturbench_lamin.errors import InputError
+from perturbench_lamin.errors import InputError, IntegrityError
 from perturbench_lamin.loading.batches import BatchLoader, ControlMatched
 from perturbench_lamin.loading.datamodule import PerturbationData
 from perturbench_lamin.loading.vocabulary import Vocabulary
@@ -79,15 +80,135 @@ def test_files_that_are_no_checkpoints(tmp_path, whole):  # noqa: F811
         load_model(tmp_path / "empty.ckpt")
     content = whole.best_checkpoint.read_bytes()
     (tmp_path / "half.ckpt").write_bytes(content[: len(content) // 2])
-    with pytest.raises(InputError, match="truncated"):
+    with pytest.raises(IntegrityError, match="truncated"):
         load_model(tmp_path / "half.ckpt")
     with zipfile.ZipFile(tmp_path / "zip.ckpt", "w") as archive:
         archive.writestr("a", "b")
-    with pytest.raises(InputError, match="checkpoint"):
+    with pytest.raises(IntegrityError, match="checkpoint"):
         load_model(tmp_path / "zip.ckpt")
     torch.save({"state_dict": {}}, tmp_path / "other.ckpt")
     with pytest.raises(InputError, match="something else"):
         load_model(tmp_path / "other.ckpt")
+
+
+def same_model(left, right) -> bool:
+    one, other = left.state_dict(), right.state_dict()
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_a_flipped_bit_is_refused_or_changes_nothing(tmp_path, whole):  # noqa: F811
+    """torch itself loads a flipped weight as another weight."""
+    content, (model, info) = whole.best_checkpoint.read_bytes(), load_model(whole.best_checkpoint)
+    random, refused, path = np.random.default_rng(0), 0, tmp_path / "flipped.ckpt"
+    for at in random.choice(len(content), 150, replace=False):
+        damaged = bytearray(content)
+        damaged[at] ^= 1 << int(random.integers(8))
+        path.write_bytes(damaged)
+        try:
+            loaded, said = load_model(path)
+        except (InputError, IntegrityError) as error:
+            assert str(path) in str(error)  # noqa: PT017
+            refused += 1
+        else:
+            assert same_model(loaded, model)
+            assert said == info
+    assert refused > 100
+
+
+def altered(source: Path, target: Path, change, *, seal: bool) -> Path:
+    """A checkpoint with something else in it, written by torch or, with a checksum that fits, by this package."""
+    checkpoint = torch.load(source, weights_only=True)
+    change(checkpoint)
+    PlainCheckpointIO().save_checkpoint(checkpoint, target) if seal else torch.save(checkpoint, target)
+    return target
+
+
+def weight_of(checkpoint) -> str:
+    return next(name for name, value in checkpoint["state_dict"].items() if value.ndim == 2)
+
+
+def add_one(checkpoint) -> None:
+    checkpoint["state_dict"][weight_of(checkpoint)][0, 0] += 1
+
+
+def swap_genes(checkpoint) -> None:
+    genes = checkpoint["perturbench_lamin"]["vocabulary"]["genes"]
+    genes[0], genes[1] = genes[1], genes[0]
+
+
+@pytest.mark.parametrize("change", [add_one, swap_genes])
+def test_altered_weights_and_genes_have_another_checksum(tmp_path, whole, change):  # noqa: F811
+    path = altered(whole.best_checkpoint, tmp_path / "altered.ckpt", change, seal=False)
+    with pytest.raises(IntegrityError, match="were altered"):
+        load_model(path)
+    assert load_model(altered(whole.best_checkpoint, path, change, seal=True))
+
+
+def put(value: float):
+    def change(checkpoint) -> None:
+        checkpoint["state_dict"][weight_of(checkpoint)][0, 0] = value
+
+    return change
+
+
+def drop(checkpoint) -> None:
+    del checkpoint["state_dict"][weight_of(checkpoint)]
+
+
+def cut(checkpoint) -> None:
+    name = weight_of(checkpoint)
+    checkpoint["state_dict"][name] = checkpoint["state_dict"][name][:-1].clone()
+
+
+def add(checkpoint) -> None:
+    checkpoint["state_dict"]["other.weight"] = torch.ones(2)
+
+
+def rename(checkpoint) -> None:
+    checkpoint["perturbench_lamin"]["model"] = "linear"
+    checkpoint["perturbench_lamin"]["hyperparameters"] = {"lr": 0.1}
+
+
+def forget(key: str):
+    def change(checkpoint) -> None:
+        del checkpoint["perturbench_lamin"][key]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (put(float("nan")), "weights .* are NaN or infinite"),
+        (put(float("inf")), "weights .* are NaN or infinite"),
+        (drop, "Not the weights of latent_additive: 1 are missing, 0 "),
+        (add, r"Not the weights of latent_additive: 0 are missing, 1 .*other\.weight"),
+        (cut, "has the shape .*latent_additive needs"),
+        (rename, "Not the weights of linear"),
+        (forget("vocabulary"), "parts do not make a model .*vocabulary"),
+        (forget("version"), "parts do not make a model .*version"),
+        (lambda checkpoint: checkpoint.pop("state_dict"), "parts do not make a model .*state_dict"),
+        (lambda checkpoint: checkpoint.update(epoch="x"), "parts do not make a model"),
+        (lambda checkpoint: checkpoint["perturbench_lamin"]["vocabulary"].update(genes=3), "do not make a model"),
+    ],
+)
+def test_weights_that_are_not_the_models_are_named(tmp_path, whole, change, message):  # noqa: F811
+    path = altered(whole.best_checkpoint, tmp_path / "altered.ckpt", change, seal=True)
+    with pytest.raises(IntegrityError, match=message) as caught:
+        load_model(path)
+    assert caught.value.where == path
+
+
+def test_a_checkpoint_without_a_checksum_is_read_and_still_checked_by_the_archives_own(tmp_path, whole):  # noqa: F811
+    path = altered(whole.best_checkpoint, tmp_path / "old.ckpt", forget("sha256"), seal=False)
+    assert same_model(load_model(path)[0], load_model(whole.best_checkpoint)[0])
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        largest = max(archive.infolist(), key=lambda part: part.file_size)
+    content[largest.header_offset + 200] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(IntegrityError, match="has another checksum"):
+        load_model(path)
 
 
 def test_a_failed_write_keeps_the_earlier_checkpoint(tmp_path):

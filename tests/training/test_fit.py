@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from tiny_curated import Tiny, random_split, write
 
-from perturbench_lamin.errors import InputError
+from perturbench_lamin.errors import InputError, IntegrityError
 from perturbench_lamin.training.callbacks import DivergenceError
 from perturbench_lamin.training.checkpoint import load_model
 from perturbench_lamin.training.config import TrainConfig
@@ -146,13 +146,16 @@ def test_a_learning_rate_that_has_fallen_is_resumed_too(curated_path, tmp_path):
     pd.testing.assert_frame_equal(resumed.history, whole.history)
 
 
-def test_a_broken_last_checkpoint_is_trained_anew(curated_path, whole, tmp_path):
+def test_a_broken_last_checkpoint_is_trained_anew(curated_path, whole, tmp_path, capsys):
     with pytest.raises(RuntimeError, match="interrupted"):
         fit(curated_path, SPLIT, CONFIG, tmp_path / "run", callbacks=[Interrupt(2, 0)])
     last = tmp_path / "run/last.ckpt"
     last.write_bytes(last.read_bytes()[:1000])
+    with pytest.raises(IntegrityError, match="truncated"):
+        fit(curated_path, SPLIT, CONFIG, tmp_path / "run", resume=True)
     resumed = fit(curated_path, SPLIT, CONFIG, tmp_path / "run")
     assert resumed.resumed_from == 0
+    assert "truncated" in capsys.readouterr().err
     assert_same_weights(resumed.last_checkpoint, whole.last_checkpoint)
 
 

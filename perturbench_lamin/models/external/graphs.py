@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
 from perturbench_lamin.errors import InputError, some
+from perturbench_lamin.storage.csv_file import CsvFile, read_csv, require_columns
 
 COLUMNS = ("source", "target", "importance")
 
@@ -90,26 +90,37 @@ def read_graph(path: str | Path, similar_genes: int) -> NamedGraph:
         raise InputError(
             "No such graph file", where=path, fix=f"Give a CSV file with the columns {', '.join(COLUMNS)}."
         )
-    table = pd.read_csv(path)
-    _check(table, path)
-    names = sorted({*table["source"].astype(str), *table["target"].astype(str)})
+    file = read_csv(path)
+    require_columns(file, COLUMNS)
+    weight = _weights(file)
+    table = file.table
+    names = sorted({*table["source"], *table["target"]})
     place = {name: index for index, name in enumerate(names)}
-    source, target = (table[column].astype(str).map(place).to_numpy() for column in COLUMNS[:2])
-    weight = table["importance"].to_numpy(dtype=np.float64)
+    source, target = (table[column].map(place).to_numpy() for column in COLUMNS[:2])
     return NamedGraph(tuple(names), Neighbours.of_edges(source, target, weight, len(names), similar_genes + 1))
 
 
-def _check(table: pd.DataFrame, path: str | Path) -> None:
-    lacking = [column for column in COLUMNS if column not in table]
-    if lacking:
-        raise InputError(f"The graph lacks {', '.join(lacking)}", where=path, fix=f"Columns: {', '.join(COLUMNS)}.")
-    weight = pd.to_numeric(table["importance"], errors="coerce")
-    if not (np.isfinite(weight) & (weight > 0)).all() or table[list(COLUMNS)].isna().any(axis=None):
-        raise InputError("Some edges have no name or no positive weight", where=path, fix="Remove or mend them.")
-    twice = table[table.duplicated(list(COLUMNS[:2]))]
-    if len(twice):
-        pairs = some(f"{row.source} → {row.target}" for row in twice.itertuples())
-        raise InputError(f"Edges stand twice: {pairs}", where=path, fix="Keep one of each.")
+def _weights(file: CsvFile) -> np.ndarray:
+    table, ends = file.table, list(COLUMNS[:2])
+    # Python's own conversion: that of pandas is not exact to the last digit.
+    weight = np.array([_number(text) for text in table["importance"]])
+    wrong = ~(np.isfinite(weight) & (weight > 0)) | (table[ends] == "").any(axis=1).to_numpy()
+    if wrong.any():
+        raise InputError(
+            "Some edges have no name or no positive weight", where=file.first(wrong), fix="Remove or mend them."
+        )
+    twice = table.duplicated(ends)
+    if twice.any():
+        pairs = some(f"{row.source} → {row.target}" for row in table[twice].itertuples())
+        raise InputError(f"Edges stand twice: {pairs}", where=file.first(twice), fix="Keep one of each.")
+    return weight
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
 
 
 def edge_list(sources: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:

@@ -68,7 +68,7 @@ def test_isolated_nodes_come_last_and_have_no_edges(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("source,target\nA,B\n", "lacks importance"),
+        ("source,target\nA,B\n", "No column 'importance'"),
         ("source,target,importance\nA,B,x\n", "no positive weight"),
         ("source,target,importance\nA,B,0\n", "no positive weight"),
         ("source,target,importance\nA,,0.5\n", "no name"),
