@@ -89,32 +89,44 @@ def _tasks() -> Iterator[tuple[str, str]]:
 @_task("--test-fraction", metavar="F", type=float, help="Share of the held-out conditions in test; the rest is val.")
 @_task("--downsample-fraction", metavar="F", type=float, help="Share of the conditions to use at all.")
 @_task("--param", "others", multiple=True, metavar="NAME=VALUE", help="Another parameter of the task.")
+@click.option(
+    "--keep-unpredictable",
+    is_flag=True,
+    help="Leave the draw as it is: do not exclude held-out conditions of perturbations that training lacks.",
+)
 def split(
     source: Path,
     task: str,
     keys: ObsKeys,
     others: tuple[str, ...],
+    keep_unpredictable: bool,
     out: Path,
     **params: Any,
 ) -> None:
     """Assign cells to train, val and test; write two columns without a header: cell, part (empty: excluded).
+
+    A held-out condition of a perturbation that no training cell has cannot be predicted: it is excluded, and listed,
+    as in a chain. The task unseen asks for such conditions, and keeps them.
 
     \b
     Example:
       perturbench-lamin split curated.h5ad --task combine --covariate-key cell_type --seed 42 \\
           --max-heldout-fraction 0.7 --out combine.csv
     """
+    from perturbench_lamin.splitting.every_task import make_frozen_split
     from perturbench_lamin.splitting.io import write_split
     from perturbench_lamin.splitting.obs import read_obs
     from perturbench_lamin.splitting.summary import excluded_pairs, split_summary
-    from perturbench_lamin.splitting.tasks import make_split
 
     obs = read_obs(source)
     given = {name: value for name, value in params.items() if value is not None} | assignments(others, "--param")
-    parts = make_split(obs, task, keys, given)
-    write_split(parts, out)
-    click.echo(split_summary(obs, parts, keys).to_string())
-    _tell_excluded(excluded_pairs(obs, parts, keys))
+    made = make_frozen_split(obs, task, keys, given, keep_unpredictable=keep_unpredictable, where=source)
+    write_split(made.parts, out)
+    click.echo(split_summary(obs, made.parts, keys).to_string())
+    _tell_excluded(excluded_pairs(obs, made.parts, keys))
+    if not made.excluded.empty:
+        click.echo("Of these, no model can predict:")
+        click.echo(made.excluded.to_string(index=False))
     click.echo(f"\nWritten: {out}")
 
 
