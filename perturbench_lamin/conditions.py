@@ -117,14 +117,16 @@ class Remark:
     """What a reader must know of the names in a table, and what nothing in the result would show.
 
     Attributes:
-        kind: ``spelling`` or ``no perturbation``.
+        kind: ``spelling``; ``no perturbation`` or ``no value``, of names that look like a missing value.
         count: of conditions or of cells.
         message: a sentence or two.
+        examples: the first few names.
     """
 
     kind: str
     count: int
     message: str
+    examples: str
 
     def __str__(self) -> str:
         return self.message
@@ -273,7 +275,7 @@ def _spelling_remarks(spelled: dict[str, str], like: set[str]) -> Iterable[Remar
         if here:
             count = len({kept for kept, _ in here})
             listed = some(f"{name!r} is {kept!r}" for kept, name in here)
-            yield Remark("spelling", count, f"{what}: {listed}.")
+            yield Remark("spelling", count, f"{what}: {listed}.", listed)
 
 
 def _gap_remarks(obs: pd.DataFrame, keys: ObsKeys, where: object) -> Iterable[Remark]:
@@ -294,6 +296,7 @@ def _gap_remarks(obs: pd.DataFrame, keys: ObsKeys, where: object) -> Iterable[Re
                 cells,
                 f"{cells:,} cells have {shown} in column {column!r}, taken for {what} of that name [{where}]. If it "
                 "marks cells without one, remove them first.",
+                shown,
             )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from perturbench_lamin.conditions import ObsKeys
     from perturbench_lamin.evaluation.result import Evaluation
 
-_genes, _task, _scoring = under("Genes"), under("Parameters of the task"), under("Scores")
+_genes, _counts, _task, _scoring = under("Genes"), under("Counts"), under("Parameters of the task"), under("Scores")
 
 
 @click.command(cls=Verb)
@@ -43,12 +43,21 @@ _genes, _task, _scoring = under("Genes"), under("Parameters of the task"), under
     type=click.IntRange(0),
     help="Genes expressed in fewer cells are left out.",
 )
+@_counts("--layer", metavar="NAME", help="Where they are: a layer, X, or raw for raw.X.  [default: counts, or X]")
+@_counts(
+    "--target-sum",
+    metavar="N",
+    type=click.FloatRange(0, min_open=True),
+    help="What those of a cell are scaled to.  [default: the median over all cells]",
+)
 def preprocess(
     source: Path,
     keys: ObsKeys,
     hvg: int,
     degs: int,
     min_cells: int,
+    layer: str | None,
+    target_sum: float | None,
     out: Path,
 ) -> None:
     """Curate a file of raw counts: normalise, log, select genes.
@@ -62,8 +71,8 @@ def preprocess(
     from perturbench_lamin.curation.preprocess import preprocess_file
     from perturbench_lamin.curation.report import PreprocessParams
 
-    params = PreprocessParams(highly_variable=hvg, degs=degs, min_cells=min_cells)
-    report = preprocess_file(source, out, keys, params, progress=interactive())
+    params = PreprocessParams(highly_variable=hvg, degs=degs, min_cells=min_cells, target_sum=target_sum)
+    report = preprocess_file(source, out, keys, params, layer=layer, progress=interactive())
     click.echo(report.table().to_string(index=False, na_rep=""))
     click.echo(f"\nWritten: {out}")
 

@@ -17,6 +17,8 @@ from perturbench_lamin.curation.source import CountSource, canonical, csr_rows
 from perturbench_lamin.curation.transposed import TransposedMatrix
 from perturbench_lamin.errors import InputError, IntegrityError, nearest
 
+RAW = "raw/X"
+
 
 class H5adSource(CountSource):
     """An h5ad file's counts, with its tables of cells and genes.
@@ -26,12 +28,13 @@ class H5adSource(CountSource):
 
     Args:
         path: the file.
-        layer: which matrix holds the counts: a layer's name, or ``"X"``. None takes ``layers["counts"]``
-            where there is one and ``X`` otherwise.
+        layer: which matrix holds the counts: a layer's name, ``"X"``, or ``"raw"`` for ``raw.X`` with its own genes.
+            None takes ``layers["counts"]`` where there is one and ``X`` otherwise.
 
     Attributes:
         obs: the table of cells.
         var: the table of genes.
+        others: what else ``layer`` may name.
         matrix_path: the matrix that is read, such as ``layers/counts``.
 
     Raises:
@@ -42,8 +45,10 @@ class H5adSource(CountSource):
     def __init__(self, path: str | Path, *, layer: str | None = None) -> None:
         self.path = Path(path)
         self._file = _open(self.path)
-        self.matrix_path = _matrix_path(self._file, self.path, layer)
-        self.obs, self.var = (self._table(name) for name in ("obs", "var"))
+        found = _matrices(self._file)
+        self.matrix_path = _matrix_path(found, self.path, layer)
+        self.others = tuple(name for name, path in found.items() if path != self.matrix_path)
+        self.obs, self.var = self._table("obs"), self._table("raw/var" if self.matrix_path == RAW else "var")
         self.obs_names, self.var_names = self.obs.index, self.var.index
         self._transposed: TransposedMatrix | None = None
         self._read = self._reader()
@@ -112,19 +117,21 @@ def _open(path: Path) -> h5py.File:
         raise IntegrityError(f"Not readable as HDF5: {error}", where=path, fix="Fetch or write it again.") from error
 
 
-def _matrix_path(file: h5py.File, path: Path, layer: str | None) -> str:
+def _matrices(file: h5py.File) -> dict[str, str]:
+    """The file's matrices of cells by genes: the name that chooses one → its path. A layer may be called ``raw``."""
     layers = list(file["layers"]) if "layers" in file else []
-    if layer is None:
-        layer = COUNTS_LAYER if COUNTS_LAYER in layers else "X"
-    if layer == "X":
-        if "X" not in file:
-            raise InputError(
-                "The file has no matrix X", where=path, fix=f"Name a layer: {', '.join(layers) or 'none'}."
-            )
-        return "X"
-    if layer not in layers:
-        raise InputError(f"No layer {layer!r}", where=path, fix=nearest(layer, ["X", *layers]))
-    return f"layers/{layer}"
+    first = {name: path for name, path in (("X", "X"), ("raw", RAW)) if path in file}
+    return first | {name: f"layers/{name}" for name in layers}
+
+
+def _matrix_path(found: dict[str, str], path: Path, layer: str | None) -> str:
+    wanted = layer if layer is not None else COUNTS_LAYER if f"layers/{COUNTS_LAYER}" in found.values() else "X"
+    if wanted in found:
+        return found[wanted]
+    if wanted == "X":
+        fix = f"Name the matrix of counts (--layer): {', '.join(found) or 'there is none'}."
+        raise InputError("The file has no matrix X", where=path, fix=fix)
+    raise InputError(f"No layer {wanted!r}", where=path, fix=nearest(wanted, found))
 
 
 def _text(value: Any) -> str:
