@@ -39,8 +39,13 @@ def nearest(word: str, choices: Iterable[object], n: int = 3) -> str:
     known = [str(choice) for choice in choices]
     close = difflib.get_close_matches(str(word), known, n=n, cutoff=0.5)
     if close:
-        return f"Did you mean {' or '.join(close)}?"
-    return f"Known: {some(known)}."
+        return f"Did you mean {' or '.join(map(visible, close))}?"
+    return f"Known: {some(map(visible, known)) or 'none'}."
+
+
+def visible(name: str) -> str:
+    """The name as a message shows it: quoted where it has spaces or characters that nobody would see."""
+    return name if name.isprintable() and name.split() == [name] else repr(name)
 
 
 def some(items: Iterable[object], n: int = 8) -> str:

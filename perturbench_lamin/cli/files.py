@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from perturbench_lamin.conditions import ObsKeys
     from perturbench_lamin.evaluation.result import Evaluation
 
-_genes, _task, _scoring = under("Genes"), under("Parameters of the task"), under("Scores")
+_genes, _counts, _task, _scoring = under("Genes"), under("Counts"), under("Parameters of the task"), under("Scores")
 
 
 @click.command(cls=Verb)
@@ -43,12 +43,21 @@ _genes, _task, _scoring = under("Genes"), under("Parameters of the task"), under
     type=click.IntRange(0),
     help="Genes expressed in fewer cells are left out.",
 )
+@_counts("--layer", metavar="NAME", help="Where they are: a layer, X, or raw for raw.X.  [default: counts, or X]")
+@_counts(
+    "--target-sum",
+    metavar="N",
+    type=click.FloatRange(0, min_open=True),
+    help="What those of a cell are scaled to.  [default: the median over all cells]",
+)
 def preprocess(
     source: Path,
     keys: ObsKeys,
     hvg: int,
     degs: int,
     min_cells: int,
+    layer: str | None,
+    target_sum: float | None,
     out: Path,
 ) -> None:
     """Curate a file of raw counts: normalise, log, select genes.
@@ -62,8 +71,8 @@ def preprocess(
     from perturbench_lamin.curation.preprocess import preprocess_file
     from perturbench_lamin.curation.report import PreprocessParams
 
-    params = PreprocessParams(highly_variable=hvg, degs=degs, min_cells=min_cells)
-    report = preprocess_file(source, out, keys, params, progress=interactive())
+    params = PreprocessParams(highly_variable=hvg, degs=degs, min_cells=min_cells, target_sum=target_sum)
+    report = preprocess_file(source, out, keys, params, layer=layer, progress=interactive())
     click.echo(report.table().to_string(index=False, na_rep=""))
     click.echo(f"\nWritten: {out}")
 
@@ -89,32 +98,44 @@ def _tasks() -> Iterator[tuple[str, str]]:
 @_task("--test-fraction", metavar="F", type=float, help="Share of the held-out conditions in test; the rest is val.")
 @_task("--downsample-fraction", metavar="F", type=float, help="Share of the conditions to use at all.")
 @_task("--param", "others", multiple=True, metavar="NAME=VALUE", help="Another parameter of the task.")
+@click.option(
+    "--keep-unpredictable",
+    is_flag=True,
+    help="Leave the draw as it is: do not exclude held-out conditions of perturbations that training lacks.",
+)
 def split(
     source: Path,
     task: str,
     keys: ObsKeys,
     others: tuple[str, ...],
+    keep_unpredictable: bool,
     out: Path,
     **params: Any,
 ) -> None:
     """Assign cells to train, val and test; write two columns without a header: cell, part (empty: excluded).
+
+    A held-out condition of a perturbation that no training cell has cannot be predicted: it is excluded, and listed,
+    as in a chain. The task unseen asks for such conditions, and keeps them.
 
     \b
     Example:
       perturbench-lamin split curated.h5ad --task combine --covariate-key cell_type --seed 42 \\
           --max-heldout-fraction 0.7 --out combine.csv
     """
+    from perturbench_lamin.splitting.every_task import make_frozen_split
     from perturbench_lamin.splitting.io import write_split
     from perturbench_lamin.splitting.obs import read_obs
     from perturbench_lamin.splitting.summary import excluded_pairs, split_summary
-    from perturbench_lamin.splitting.tasks import make_split
 
     obs = read_obs(source)
     given = {name: value for name, value in params.items() if value is not None} | assignments(others, "--param")
-    parts = make_split(obs, task, keys, given)
-    write_split(parts, out)
-    click.echo(split_summary(obs, parts, keys).to_string())
-    _tell_excluded(excluded_pairs(obs, parts, keys))
+    made = make_frozen_split(obs, task, keys, given, keep_unpredictable=keep_unpredictable, where=source)
+    write_split(made.parts, out)
+    click.echo(split_summary(obs, made.parts, keys).to_string())
+    _tell_excluded(excluded_pairs(obs, made.parts, keys))
+    if not made.excluded.empty:
+        click.echo("Of these, no model can predict:")
+        click.echo(made.excluded.to_string(index=False))
     click.echo(f"\nWritten: {out}")
 
 

@@ -138,10 +138,18 @@ def _total(chunk: Chunk, keep: np.ndarray, totals: np.ndarray, lane: int, rows: 
 
 def _not_counts(source: CountSource, chunk: Chunk, entry: int) -> InputError:
     row = int(np.searchsorted(chunk.indptr, entry, side="right")) - 1
-    value = chunk.data[entry].item()
+    value = chunk.data[entry]
     cell, gene = source.obs_names[chunk.first + row], source.var_names[chunk.indices[entry]]
-    what, fix = _diagnosis(value, chunk.data)
-    return InputError(what, where=f"cell {cell}, gene {gene}, value {value:g}", fix=fix)
+    what, fix = _diagnosis(float(value), chunk.data)
+    if source.others:
+        fix += f" The file has other matrices, to name one of: --layer {', --layer '.join(source.others)}."
+    return InputError(what, where=f"cell {cell}, gene {gene}, value {_shown(float(value))}", fix=fix)
+
+
+def _shown(value: float) -> str:
+    """Six digits, or more where these would hide that it is no whole number."""
+    short = f"{value:g}"
+    return f"{value:.9g}" if float(short).is_integer() and not value.is_integer() else short
 
 
 def _diagnosis(value: float, data: np.ndarray) -> tuple[str, str]:
@@ -152,6 +160,6 @@ def _diagnosis(value: float, data: np.ndarray) -> tuple[str, str]:
     if np.nanmin(data) < 0:
         return "The matrix has negative values: it is scaled or centred, not raw counts", "Give the raw counts."
     if np.nanmax(data) < 20:
-        fix = "Give the raw counts: often in layers['counts'] or in the deposit's raw.X."
-        return "The matrix has fractions and no large values: it looks log-transformed, not raw counts", fix
+        what = "The matrix has fractions and no large values: it looks log-transformed, not raw counts"
+        return what, "Give the raw counts."
     return "The matrix has fractions: it is normalised, not raw counts", "Give the raw counts."

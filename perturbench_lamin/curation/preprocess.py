@@ -10,6 +10,7 @@ in between (see :class:`HeldCounts`).
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from perturbench_lamin.conditions import ObsKeys, token_table
+from perturbench_lamin.conditions import ObsKeys, check_obs, token_table
 from perturbench_lamin.contracts import UNS_KEY, CuratedInfo
 from perturbench_lamin.curation import kernels
 from perturbench_lamin.curation.counts import library_sizes, sum_counts
@@ -33,6 +34,15 @@ from perturbench_lamin.curation.tables import KeptGenes, cell_table, deg_table, 
 from perturbench_lamin.curation.writer import CuratedWriter, writable
 from perturbench_lamin.errors import InputError, some
 from perturbench_lamin.files import atomic_path
+
+NAMES = {
+    "spelling": "conditions spelled in several ways, each taken for one",
+    "no perturbation": "cells under a name like a missing value, taken for a perturbation",
+    "no value": "cells with a covariate like a missing value, taken for a value",
+}
+"""What the report says of each kind of remark on names."""
+
+logger = logging.getLogger(__name__)
 
 DEGS_KEY = "perturbench_degs"
 """The table ``covariates…, condition, de_rank, de_gene, de_score`` of differentially expressed genes in ``uns``."""
@@ -57,7 +67,7 @@ def preprocess(
         source: the counts.
         obs: the table of cells, in the source's order. ``ncounts`` and ``ngenes`` are added: total counts and
             genes detected, over all genes of the source, before any is filtered out. A column of the same
-            name is kept as ``deposited_ncounts`` or ``deposited_ngenes``.
+            name is kept as ``deposited_ncounts`` or ``deposited_ngenes``, and numbered where there is one already.
         var: the table of genes, in the source's order, by symbol.
         keys: which columns hold conditions and covariates.
         params: what to keep.
@@ -77,6 +87,7 @@ def preprocess(
     params, limits = params or PreprocessParams(), limits or Limits()
     _require_names(source, obs, var)
     obs, var = writable(obs, "obs"), writable(var, "var")  # now, rather than after three passes
+    obs, remarks = _one_spelling(obs, keys, getattr(source, "path", "obs"))
     groups = cell_groups(obs, keys, selection)
     tokens = token_table(obs[keys.perturbation].astype(str).unique(), keys)
     threads = limits.threads or default_threads()
@@ -89,7 +100,8 @@ def preprocess(
     ready = Prepared(_places(expressed), _scales(totals, target), threads)
     choice = choose_genes(source, held, groups, sums, ready, params, limits, progress=progress)
     genes = kept_genes(source.var_names, expressed, choice, tokens["token"])
-    notes = (*note_of("normalised", "cells without counts, left as zeros", obs.index[totals == 0]), *choice.notes)
+    empty = note_of("normalised", "cells without counts, left as zeros", obs.index[totals == 0])
+    notes = (*remarks, *empty, *choice.notes)
     report = _report(source, groups, expressed, genes, float(target), notes, obs[keys.perturbation])
     uns = _uns(
         CuratedInfo(dataset, keys, _parameters(params, report), tokens), deg_table(groups, keys, genes, choice.tops)
@@ -114,7 +126,7 @@ def preprocess_file(
     """Make a curated file of an h5ad file: :func:`preprocess` with the file's own tables.
 
     Args:
-        path_in: an h5ad file with raw counts in ``layers["counts"]`` or ``X``.
+        path_in: an h5ad file with raw counts.
         path_out: the file to write.
         keys: which columns hold conditions and covariates.
         params: what to keep.
@@ -135,6 +147,14 @@ def preprocess_file(
             limits=limits,
             progress=progress,
         )
+
+
+def _one_spelling(obs: pd.DataFrame, keys: ObsKeys, where: object) -> tuple[pd.DataFrame, list[Note]]:
+    """The table with one spelling a condition, and what a reader must know of its names: logged, too."""
+    checked = check_obs(obs, keys, where=where)
+    for remark in checked.remarks:
+        logger.warning("%s", remark)
+    return checked.obs, [Note("names", NAMES[remark.kind], remark.count, remark.examples) for remark in checked.remarks]
 
 
 def _write(
@@ -190,7 +210,7 @@ def _target(totals: np.ndarray, asked: float | None) -> np.float32:
         raise InputError(
             "The median cell has no counts: there is nothing to scale to",
             where="normalisation",
-            fix="Remove the empty cells, or give target_sum.",
+            fix="Remove the empty cells, or give target_sum (--target-sum), such as 10000.",
         )
     return np.float32(target)
 

@@ -27,11 +27,13 @@ class CountSource(ABC):
         obs_names: the cells' names, in row order.
         var_names: the genes' names, in column order.
         entries: how many values a whole pass reads (stored values of a sparse source, all of a dense one).
+        others: the names of further matrices that the counts might be in, where there are some.
     """
 
     obs_names: pd.Index
     var_names: pd.Index
     entries: int
+    others: tuple[str, ...] = ()
 
     @abstractmethod
     def read_rows(self, start: int, stop: int) -> sparse.csr_matrix:

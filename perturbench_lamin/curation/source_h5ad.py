@@ -15,6 +15,8 @@ from perturbench_lamin.curation.transposed import TransposedMatrix
 from perturbench_lamin.errors import InputError, nearest
 from perturbench_lamin.storage.anndata_file import AnnDataFile
 
+RAW = "raw/X"
+
 
 class H5adSource(CountSource):
     """An h5ad file's counts, with its tables of cells and genes; what is read has passed the gate of ``storage``.
@@ -24,10 +26,12 @@ class H5adSource(CountSource):
 
     Args:
         path: the file, or one that is open, which stays so.
-        layer: which matrix holds the counts: a layer's name, ``"X"``, or ``"raw/X"`` with the genes of ``raw/var``.
-            None takes ``layers["counts"]`` where there is one and ``X`` otherwise.
+        layer: which matrix holds the counts: a layer's name, ``"X"``, ``"raw"`` for ``raw.X`` with its own genes, or a
+            matrix by its place, such as ``layers/counts``. None takes ``layers["counts"]`` where there is one and
+            ``X`` otherwise.
 
     Attributes:
+        others: what else ``layer`` may name.
         matrix_path: the matrix that is read, such as ``layers/counts``.
         matrix: that matrix.
 
@@ -42,10 +46,12 @@ class H5adSource(CountSource):
         self.path = self.file.path
         self._transposed: TransposedMatrix | None = None
         try:
-            self._open(_matrix_path(self.file, layer))
+            found = _matrices(self.file)
+            self._open(_matrix_place(self.file, found, layer))
         except BaseException:
             self.close()
             raise
+        self.others = tuple(name for name, place in found.items() if place != self.matrix_path)
 
     def _open(self, place: str) -> None:
         self.matrix_path, self.matrix = place, self.file.matrix(place)
@@ -86,17 +92,20 @@ class H5adSource(CountSource):
         self.close()
 
 
-def _matrix_path(file: AnnDataFile, layer: str | None) -> str:
-    layers = file.names("layers")
-    if layer is None:
-        layer = COUNTS_LAYER if COUNTS_LAYER in layers else "X"
-    if layer in ("X", "raw/X") or layer.startswith("obsm/"):
-        if layer not in file:
-            raise InputError(
-                f"The file has no matrix {layer}", where=file.path, fix=f"Name a layer: {', '.join(layers) or 'none'}."
-            )
-        return layer
-    name = layer.removeprefix("layers/")
-    if name not in layers:
-        raise InputError(f"No layer {name!r}", where=file.path, fix=nearest(name, ["X", *layers]))
-    return f"layers/{name}"
+def _matrices(file: AnnDataFile) -> dict[str, str]:
+    """The file's matrices of cells by genes: the name that chooses one → its place. A layer may be called ``raw``."""
+    first = {name: place for name, place in (("X", "X"), ("raw", RAW)) if place in file}
+    return first | {name: f"layers/{name}" for name in file.names("layers")}
+
+
+def _matrix_place(file: AnnDataFile, found: dict[str, str], layer: str | None) -> str:
+    places = found.values()
+    wanted = layer if layer is not None else COUNTS_LAYER if f"layers/{COUNTS_LAYER}" in places else "X"
+    if wanted in found:
+        return found[wanted]
+    if wanted in places or (wanted.startswith("obsm/") and wanted in file):
+        return wanted
+    if wanted == "X":
+        fix = f"Name the matrix of counts (--layer): {', '.join(found) or 'there is none'}."
+        raise InputError("The file has no matrix X", where=file.path, fix=fix)
+    raise InputError(f"No layer {wanted!r}", where=file.path, fix=nearest(wanted, found))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +55,7 @@ def kept_genes(names: pd.Index, expressed: np.ndarray, choice: Choice, tokens: p
 
 def cell_table(obs: pd.DataFrame, keys: ObsKeys, sums: CountSums) -> pd.DataFrame:
     """The table of cells with conditions and covariates as categories, and ``ncounts`` and ``ngenes``."""
-    obs = obs.rename(columns={name: f"deposited_{name}" for name in ("ncounts", "ngenes")})
+    obs = _set_aside(obs, ("ncounts", "ngenes"))
     for name in (keys.perturbation, *keys.covariates):
         obs[name] = pd.Categorical(obs[name].astype(str), categories=sorted(obs[name].astype(str).unique()))
     return obs.assign(ncounts=sums.cell_counts, ngenes=sums.cell_genes)
@@ -64,9 +66,19 @@ def gene_table(var: pd.DataFrame, genes: KeptGenes, sums: CountSums) -> pd.DataF
     why = ("highly_variable", "differentially_expressed", "perturbed")
     made = {name: getattr(genes, name) for name in why}
     made |= {"sum_counts": sums.gene_counts[genes.columns], "n_cells": sums.gene_cells[genes.columns]}
-    var = var.iloc[genes.columns].rename(columns={name: f"deposited_{name}" for name in [*made, "mean_log1p"]})
+    var = _set_aside(var.iloc[genes.columns], [*made, "mean_log1p"])
     var.index = genes.names
     return var.assign(**made)
+
+
+def _set_aside(table: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
+    """Columns of these names renamed ``deposited_<name>``, or ``deposited_<name>_2`` and so on where that is taken."""
+    taken, renamed = set(table.columns), {}
+    for name in taken.intersection(names):
+        numbered = (f"deposited_{name}_{number}" for number in itertools.count(2))
+        new = next(new for new in itertools.chain([f"deposited_{name}"], numbered) if new not in taken)
+        renamed[name] = new
+    return table.rename(columns=renamed)
 
 
 def deg_table(groups: CellGroups, keys: ObsKeys, genes: KeptGenes, tops: Tops) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,8 +33,9 @@ class Cells:
     Attributes:
         names: cell names, in the order of the table.
         keys: the columns and the control value that the table was read with.
-        conditions: sorted, or in category order where the column is categorical; the control included.
-        states: sorted column by column in the same way.
+        conditions: sorted by their tokens as they are written, so that a control that is named among them changes
+            nothing; the control included. The order of a column's categories, or its type, has no say.
+        states: sorted as text, by the first covariate, then the second, and so on.
         appearance: ``conditions`` in the order in which the table first names them.
         pairs: every observed pair, in order of first appearance.
         pair_codes: (cells,) each cell's position in ``pairs``.
@@ -50,8 +51,8 @@ class Cells:
 
     @classmethod
     def from_obs(cls, obs: pd.DataFrame, keys: ObsKeys) -> Cells:
-        """Read a table of cells that :func:`~perturbench_lamin.conditions.require_obs` has accepted."""
-        condition_codes, conditions = _factorize(obs[keys.perturbation])
+        """Read a table of cells from :func:`~perturbench_lamin.conditions.check_obs`: one spelling a condition."""
+        condition_codes, conditions = _factorize(obs[keys.perturbation], keys.sort_key)
         state_codes, states = _factorize_states(obs, keys)
         joint = condition_codes * np.int64(len(states)) + state_codes
         pair_codes, observed = pd.factorize(joint)
@@ -75,8 +76,12 @@ class Cells:
         return found
 
     def conditions_of(self, state: State) -> list[str]:
+        """The conditions of one state, the control included, in order of first appearance in that state."""
+        return [condition for condition, other in self.pairs if other == state]
+
+    def in_order_of_table(self, state: State) -> list[str]:
         """The conditions of one state, the control included, in the order of ``appearance``."""
-        here = {condition for condition, other in self.pairs if other == state}
+        here = set(self.conditions_of(state))
         return [condition for condition in self.appearance if condition in here]
 
     def spread(self, split_of: Mapping[Pair, str]) -> pd.Series:
@@ -90,15 +95,13 @@ class Cells:
         return of_pair[self.pair_codes]
 
 
-def _factorize(column: pd.Series) -> tuple[Codes, list[str]]:
-    """Codes and values, by category order where there is one (categories without a cell left out), else sorted."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        used = column.cat.remove_unused_categories()
-        return np.asarray(used.cat.codes, dtype=np.int64), [str(value) for value in used.cat.categories]
-    if not pd.api.types.is_numeric_dtype(column):
-        column = column.astype(str)
-    positions, values = pd.factorize(column, sort=True)
-    return np.asarray(positions, dtype=np.int64), [str(value) for value in values]
+def _factorize(column: pd.Series, key: Callable[[str], str] = str) -> tuple[Codes, list[str]]:
+    """Codes and values as text, sorted by ``key``."""
+    codes, values = pd.factorize(column)
+    texts = [str(value) for value in values]
+    names = sorted(set(texts), key=lambda name: (key(name), name))
+    place = {name: number for number, name in enumerate(names)}
+    return np.array([place[text] for text in texts], dtype=np.int64)[codes], names
 
 
 def _factorize_states(obs: pd.DataFrame, keys: ObsKeys) -> tuple[Codes, list[State]]:

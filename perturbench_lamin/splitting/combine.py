@@ -32,6 +32,9 @@ class CombineParams(SplitParams):
 def split_combine(obs: pd.DataFrame, keys: ObsKeys, params: CombineParams) -> pd.Series:
     """Hold combinations out of each covariate state; single perturbations stay in train.
 
+    The draw goes by the order in which a state's cells first name its combinations: a table whose rows stand in
+    another order has another split.
+
     Args:
         obs: the table of cells.
         keys: its columns.
@@ -79,10 +82,13 @@ def tokens_of(cells: Cells) -> dict[str, tuple[str, ...]]:
 def downsample(cells: Cells, tokens: dict[str, tuple[str, ...]], seed: int, fraction: float) -> frozenset[str]:
     """Keep a share of the conditions, then only those combinations whose singles were all kept; never drop controls.
 
+    A single is known by its token, whatever its name (``A+control``).
+
     The control takes part in the draw, as in the published rule, but keeps its cells whatever is drawn.
     """
     if fraction == 1:
         return frozenset(cells.conditions)
     drawn = set(random.Random(seed).sample(cells.appearance, int(fraction * len(cells.appearance))))
-    whole = {c for c in drawn if len(tokens[c]) < 2 or drawn.issuperset(tokens[c])}
+    singles = {token for c in drawn if len(tokens[c]) == 1 for token in tokens[c]}
+    whole = {c for c in drawn if len(tokens[c]) < 2 or singles.issuperset(tokens[c])}
     return frozenset(whole | {cells.keys.control})

@@ -27,7 +27,8 @@ class CombineInverseParams(CombineParams):
 def split_combine_inverse(obs: pd.DataFrame, keys: ObsKeys, params: CombineInverseParams) -> pd.Series:
     """Hold single perturbations out of each covariate state; combinations stay in train.
 
-    Never both partners of a combination are held out in one state, so that one effect is always known.
+    Never both partners of a combination are held out in one state, so that one effect is always known. The draw goes
+    by the order in which the table first names the singles: with other rows first it is another split.
 
     Args:
         obs: the table of cells.
@@ -51,16 +52,17 @@ def hold_out(cells: Cells, params: CombineInverseParams) -> Holdout:
     kept = downsample(cells, tokens, params.seed, params.downsample_fraction)
     held: list[Pair] = []
     for state in cells.states:
-        here = [condition for condition in cells.conditions_of(state) if condition in kept]
+        here = [condition for condition in cells.in_order_of_table(state) if condition in kept]
         singles = [condition for condition in here if len(tokens[condition]) < 2]
         partners = _partners([tokens[condition] for condition in here if len(tokens[condition]) > 1])
         count = min(int(params.max_heldout_fraction * len(singles)), params.max_heldout_perturbations)
-        held.extend((condition, state) for condition in _draw_apart(singles, partners, count, params.seed))
+        named = {condition: tokens[condition] for condition in singles}
+        held.extend((condition, state) for condition in _draw_apart(named, partners, count, params.seed))
     return Holdout(tuple(held), frozenset(cells.conditions) - kept)
 
 
-def _draw_apart(singles: list[str], partners: dict[str, set[str]], count: int, seed: int) -> list[str]:
-    """The first ``count`` of the shuffled singles, passing over partners of those already taken.
+def _draw_apart(singles: dict[str, tuple[str, ...]], partners: dict[str, set[str]], count: int, seed: int) -> list[str]:
+    """The first ``count`` of the shuffled singles (name → token), passing over partners of those already taken.
 
     The control takes part, as in the published rule: drawn, it takes a place here and another in the val/test
     draw. Its cells are dealt out all the same.
@@ -72,9 +74,9 @@ def _draw_apart(singles: list[str], partners: dict[str, set[str]], count: int, s
     for single in shuffled:
         if len(taken) == count:
             break
-        if single not in barred:
+        if barred.isdisjoint(singles[single]):
             taken.append(single)
-            barred |= partners.get(single, set())
+            barred.update(*(partners.get(token, ()) for token in singles[single]))
     return taken
 
 

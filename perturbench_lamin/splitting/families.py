@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from perturbench_lamin.conditions import ObsKeys, covariate_states
+from perturbench_lamin.conditions import ObsKeys, check_obs, covariate_states
 from perturbench_lamin.contracts import SPLIT_NAMES
 from perturbench_lamin.splitting.imbalance import balance_of
 
@@ -25,6 +25,7 @@ def family_table(obs: pd.DataFrame, keys: ObsKeys, splits: Mapping[str, pd.Serie
         the test cells are those of the first split. Indexed by task.
     """
     first = next(iter(splits.values()))
+    obs = check_obs(obs, keys).obs
     pairs = pd.DataFrame(
         {"condition": obs[keys.perturbation].astype(str), "state": covariate_states(obs, keys.covariates)},
         index=obs.index,

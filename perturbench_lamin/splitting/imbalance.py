@@ -14,7 +14,7 @@ import pandas as pd
 
 from perturbench_lamin.conditions import ObsKeys
 from perturbench_lamin.errors import InputError, some
-from perturbench_lamin.splitting.cells import Cells, Pair, State
+from perturbench_lamin.splitting.cells import Cells, Pair
 from perturbench_lamin.splitting.transfer import TransferParams, split_transfer_of
 
 TINY = 1e-8
@@ -67,7 +67,7 @@ def downsample(cells: Cells, params: ImbalanceParams) -> frozenset[Pair]:
     """Choose which conditions each state keeps; the control always."""
     if params.balance == 1:
         return frozenset(cells.pairs)
-    here = {state: _conditions(cells, state) for state in cells.states}
+    here = {state: cells.conditions_of(state) for state in cells.states}
     counts = find_counts([len(conditions) for conditions in here.values()], params)
     draw = np.random.RandomState(params.sampling_seed)
     kept: set[Pair] = set()
@@ -112,8 +112,3 @@ def balance_of(counts: Sequence[int]) -> float:
     """The entropy of the shares, divided by the logarithm of their number."""
     shares = np.asarray(counts) / np.sum(counts)
     return float(-(shares * np.log(shares + TINY)).sum() / np.log(len(shares)))
-
-
-def _conditions(cells: Cells, state: State) -> list[str]:
-    """A state's conditions in order of first appearance in it, the control among them."""
-    return [condition for condition, other in cells.pairs if other == state]

@@ -63,7 +63,7 @@ def hold_out(cells: Cells, params: ManualParams) -> Holdout:
     seeds = dict(zip(params.heldout_states, drawn, strict=True))
     held: list[Pair] = []
     for state in (state for state in cells.states if state in seeds):
-        conditions = [c for c, other in cells.pairs if other == state and c != cells.keys.control]
+        conditions = [c for c in cells.conditions_of(state) if c != cells.keys.control]
         count = int(params.max_heldout_fraction * len(conditions))
         held.extend((condition, state) for condition in random.Random(seeds[state]).sample(conditions, count))
     return Holdout(tuple(held))

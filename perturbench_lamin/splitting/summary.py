@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from perturbench_lamin.conditions import ObsKeys, require_obs
+from perturbench_lamin.conditions import ObsKeys, check_obs
 from perturbench_lamin.contracts import SPLIT_NAMES
 from perturbench_lamin.errors import InputError
 from perturbench_lamin.splitting.cells import Cells, Codes
@@ -28,8 +28,7 @@ def split_summary(obs: pd.DataFrame, split: pd.Series, keys: ObsKeys) -> pd.Data
     Raises:
         InputError: a column is unknown, or the table and the split do not have the same cells in the same order.
     """
-    require_obs(obs, keys, controls=False)
-    cells = Cells.from_obs(obs, keys)
+    cells = Cells.from_obs(check_obs(obs, keys, controls=False).obs, keys)
     counts = cells_by_pair(cells, split)
     controls = np.array([condition == keys.control for condition, _ in cells.pairs])
     state_of_pair = np.array([cells.states.index(state) for _, state in cells.pairs])
@@ -56,8 +55,7 @@ def excluded_pairs(obs: pd.DataFrame, split: pd.Series, keys: ObsKeys) -> pd.Dat
     Raises:
         InputError: a column is unknown, or the table and the split do not have the same cells in the same order.
     """
-    require_obs(obs, keys, controls=False)
-    cells = Cells.from_obs(obs, keys)
+    cells = Cells.from_obs(check_obs(obs, keys, controls=False).obs, keys)
     excluded = cells_by_pair(cells, split)[:, -1].tolist()
     rows = [(*state, condition, n) for (condition, state), n in zip(cells.pairs, excluded, strict=True) if n]
     return pd.DataFrame(sorted(rows), columns=[*keys.covariates, "condition", "cells"])

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from perturbench_lamin.conditions import ObsKeys, require_controls_per_state, require_obs
-from perturbench_lamin.errors import InputError, nearest, some
+from perturbench_lamin.conditions import ObsKeys, check_obs, require_controls_per_state
+from perturbench_lamin.errors import InputError, nearest
 from perturbench_lamin.splitting.combine import CombineParams, split_combine
 from perturbench_lamin.splitting.combine_inverse import CombineInverseParams, split_combine_inverse
 from perturbench_lamin.splitting.imbalance import ImbalanceParams, split_imbalance
@@ -32,14 +32,17 @@ class Task:
     """One way to split a dataset.
 
     Attributes:
-        function: ``(obs, keys, params) -> split``; may trust that ``obs`` has the columns and controls.
+        function: ``(obs, keys, params) -> split``; may trust that ``obs`` has the columns and controls, and one
+            spelling a condition.
         params: the frozen dataclass of its parameters; its field names are option names.
         summary: one line for ``--help``.
+        asks_unseen: whether it asks, by definition, for perturbations that training lacks.
     """
 
     function: Callable[[pd.DataFrame, ObsKeys, Any], pd.Series]
     params: type
     summary: str
+    asks_unseen: bool = False
 
 
 TASKS: Mapping[str, Task] = {
@@ -53,14 +56,19 @@ TASKS: Mapping[str, Task] = {
         split_scaling_perturbations, ScalingPerturbationsParams, "transfer, trained on some of the conditions"
     ),
     "imbalance": Task(split_imbalance, ImbalanceParams, "transfer, with fewer conditions in some covariate states"),
-    "unseen": Task(split_unseen, UnseenParams, "whole perturbations held out of every covariate state"),
+    "unseen": Task(
+        split_unseen, UnseenParams, "whole perturbations held out of every covariate state", asks_unseen=True
+    ),
 }
 
 
 def make_split(obs: pd.DataFrame, task: str, keys: ObsKeys, params: object = None) -> pd.Series:
-    """Assign each cell to train, val or test.
+    """Draw each cell's part: train, val or test, as the task is defined, what no model can predict included.
 
-    The same table, task and parameters give the same split, whatever the hash seed or the machine.
+    The same table, task and parameters give the same split, whatever the hash seed or the machine, the type of the
+    columns, the order of their categories or the spelling of a single (``A`` or ``A+control``). The order of the rows
+    has a say: control cells are dealt out by position, and each task says what else goes by first appearance.
+    :func:`~perturbench_lamin.splitting.every_task.make_frozen_split` excludes what no model can predict.
 
     Args:
         obs: the table of cells, indexed by cell name.
@@ -78,10 +86,25 @@ def make_split(obs: pd.DataFrame, task: str, keys: ObsKeys, params: object = Non
     """
     chosen = require_task(task)
     settings = resolve_params(task, params)
-    require_obs(obs, keys)
-    require_controls_per_state(obs, keys)
-    _report_aliases(obs, keys)
-    return chosen.function(obs, keys, settings)
+    return chosen.function(accept_obs(obs, keys), keys, settings)
+
+
+def accept_obs(obs: pd.DataFrame, keys: ObsKeys, *, where: object = "obs") -> pd.DataFrame:
+    """The table with one spelling a condition; logs what a reader must know of its names.
+
+    Args:
+        obs: the table of cells.
+        keys: its columns.
+        where: the file, for messages.
+
+    Raises:
+        InputError: see :func:`~perturbench_lamin.conditions.require_obs`; or a covariate state has no controls.
+    """
+    checked = check_obs(obs, keys, where=where)
+    require_controls_per_state(checked.obs, keys, where=where)
+    for remark in checked.remarks:
+        logger.warning("%s", remark)
+    return checked.obs
 
 
 def require_task(task: str) -> Task:
@@ -115,16 +138,3 @@ def resolve_params(task: str, params: object = None) -> Any:
         if name not in known:
             raise InputError(f"The task {task} has no parameter {name!r}", where="params", fix=nearest(name, known))
     return wanted(**params)
-
-
-def _report_aliases(obs: pd.DataFrame, keys: ObsKeys) -> None:
-    """Say which conditions are the same perturbations in another order: holding one out leaks through the other."""
-    if not keys.delimiter:
-        return
-    named: dict[tuple[str, ...], list[str]] = {}
-    for condition in sorted({str(value) for value in obs[keys.perturbation].unique()}):
-        parts = (part for part in condition.split(keys.delimiter) if part != keys.control)
-        named.setdefault(tuple(sorted(parts)), []).append(condition)
-    aliases = [" = ".join(conditions) for conditions in named.values() if len(conditions) > 1]
-    if aliases:
-        logger.warning("Conditions that name the same perturbations, a leak if one is held out: %s", some(aliases))

@@ -44,6 +44,9 @@ class TransferParams(SplitParams):
 def split_transfer(obs: pd.DataFrame, keys: ObsKeys, params: TransferParams) -> pd.Series:
     """Hold conditions out of some covariate states and leave them in the others.
 
+    Conditions are taken in sorted order, those in more states first; the states of each in the order in which its
+    cells first name them.
+
     Args:
         obs: the table of cells.
         keys: its columns.

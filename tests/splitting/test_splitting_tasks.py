@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from splitting_tables import screen, table
+from splitting_tables import ONE, params_of, screen, table
 
 from perturbench_lamin.conditions import ObsKeys
 from perturbench_lamin.errors import InputError
@@ -187,19 +187,82 @@ def test_transfer_cannot_draw_more_states_than_there_are():
         make_split(screen(STATES), "transfer", KEYS, {"max_heldout_covariates": 100, "max_heldout_fraction": 1.0})
 
 
-def test_two_names_of_one_combination_are_reported(caplog):
-    obs = screen(STATES).replace({"condition": {"g02+g05": "g07+g00"}})
+@pytest.mark.parametrize("task", TASKS)
+def test_two_names_of_one_condition_are_one_and_reported(task, caplog):
+    plain = screen(ONE)
+    mixed = plain.copy()
+    for name, other in (("g00+g07", "g07+g00"), ("g00", "g00+control"), ("g05", "control+g05")):
+        rows = mixed.index[mixed["condition"] == name][::2]
+        mixed.loc[rows, "condition"] = other
     with caplog.at_level(logging.WARNING):
-        make_split(obs, "combine", KEYS)
-    assert "g00+g07 = g07+g00" in caplog.text
+        split = make_split(mixed, task, KEYS, params_of(task, 1, 5))
+    assert "'g00+control' is 'g00', 'g07+g00' is 'g00+g07', 'control+g05' is 'g05'" in caplog.text
+    assert split.equals(make_split(plain, task, KEYS, params_of(task, 1, 5)))
 
 
-def test_category_order_is_the_order_of_the_draws():
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("single", ["{}+ctrl", "ctrl+{}"])
+def test_the_control_among_the_parts_of_a_name_changes_nothing(task, single):
+    plain = screen(ONE).replace({"condition": {"control": "ctrl"}})
+    keys, params = ObsKeys(control="ctrl"), params_of(task, 1, 5)
+    if task == "predefined":
+        plain["split"] = plain["condition"].map(params["names"]).fillna("ctrl")
+        params = {"unassigned": "ctrl"}
+    if task in ("combine", "combine-inverse"):
+        params |= {"downsample_fraction": 0.85, "max_heldout_fraction": 0.5}
+    singles = {name: single.format(name) for name in set(plain["condition"]) if len(keys.tokens(name)) == 1}
+    split = make_split(plain.replace({"condition": singles}), task, keys, params)
+    assert split.equals(make_split(plain, task, keys, params))
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_partners_are_known_by_their_tokens(seed):
+    genes = [f"g{number:02d}" for number in range(20)]
+    pairs = [f"{one}+{other}" for one, other in zip(genes[::2], genes[1::2], strict=True)]
+    names = ["ctrl", *(f"{gene}+ctrl" for gene in genes), *pairs]
+    obs = table({(name, ("a",)): 60 if name == "ctrl" else 2 for name in names})
+    keys = ObsKeys(control="ctrl")
+    split = make_split(obs, "combine-inverse", keys, {"seed": seed, "max_heldout_fraction": 0.4})
+    held = {token for name in obs["condition"][split.isin(["val", "test"])] for token in keys.tokens(name)}
+    assert held
+    assert not any(held.issuperset(keys.tokens(pair)) for pair in pairs)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_order_of_categories_and_type_of_columns_change_nothing(task):
+    obs = screen(ONE)
+    split = make_split(obs, task, KEYS, params_of(task, 1, 5))
+    for step in (1, -1):
+        orders = {name: pd.Categorical(obs[name], [*sorted(set(obs[name]))[::-step], "zzz"]) for name in obs.columns}
+        assert make_split(obs.assign(**orders), task, KEYS, params_of(task, 1, 5)).equals(split)
+    assert make_split(obs.astype("string"), task, KEYS, params_of(task, 1, 5)).equals(split)
+
+
+@pytest.mark.parametrize(
+    "name", ["g01 ", " g01", "g01\t", "g01\xa0", "g01\u200b", "g01 + g02", "g01+ g02", "\ufeffg01"]
+)
+def test_spaces_and_invisible_characters_are_refused_and_shown(name):
+    obs = screen(STATES).replace({"condition": {"g03": name}})
+    with pytest.raises(InputError, match="spaces at their ends, or invisible") as refused:
+        make_split(obs, "transfer", KEYS)
+    assert repr(name) in str(refused.value)
+
+
+def test_spaces_in_covariates_and_in_the_control_value_are_refused():
     obs = screen(STATES)
-    reverse = obs.assign(condition=pd.Categorical(obs["condition"], sorted(set(obs["condition"]), reverse=True)))
-    forward = obs.assign(condition=pd.Categorical(obs["condition"], sorted(set(obs["condition"]))))
-    assert make_split(forward, "transfer", KEYS).equals(make_split(obs, "transfer", KEYS))
-    assert not make_split(reverse, "transfer", KEYS).equals(make_split(obs, "transfer", KEYS))
+    with pytest.raises(InputError, match=r"'cell_type'.* in \d+ cells: 'b '"):
+        make_split(obs.replace({"cell_type": {"b": "b "}}), "transfer", KEYS)
+    with pytest.raises(InputError, match="control value 'control '"):
+        make_split(obs, "transfer", ObsKeys(control="control "))
+
+
+@pytest.mark.parametrize("name", ["nan", "NaN", "None", "NA", "<NA>", "null", "g01+nan"])
+def test_a_text_that_says_there_is_no_perturbation_is_told(name, caplog):
+    obs = screen(STATES).replace({"condition": {"g03": name}})
+    with caplog.at_level(logging.WARNING):
+        make_split(obs, "transfer", KEYS)
+    count = int((obs["condition"] == name).sum())
+    assert f"{count} cells have '{name}' in column 'condition', taken for a perturbation" in caplog.text
 
 
 def test_columns_that_share_values_do_not_collapse():
@@ -217,14 +280,13 @@ def test_no_covariates_are_one_state():
     assert split.equals(make_split(obs, "combine", KEYS))
 
 
-def test_numbers_are_sorted_as_numbers():
-    states = [("a",), ("b",)]
-    obs = table({(str(number), state): 2 for number in (*range(7, 14), 0) for state in states})
+def test_numbers_are_sorted_as_text_whatever_the_file():
+    states = [(str(dose),) for dose in (2, 10, 100)]
+    obs = table({(str(number), state): 2 for number in (*range(7, 17), 0) for state in states})
     keys, params = ObsKeys(control="0"), {"max_heldout_fraction": 0.5}
-    numeric = obs.assign(condition=obs["condition"].astype(int))
-    ordered = obs.assign(condition=pd.Categorical(obs["condition"], [str(number) for number in range(14)]))
-    assert make_split(numeric, "transfer", keys, params).equals(make_split(ordered, "transfer", keys, params))
-    assert not make_split(numeric, "transfer", keys, params).equals(make_split(obs, "transfer", keys, params))
+    split = make_split(obs, "transfer", keys, params)
+    for kind in ("int8", "int64", "category"):
+        assert make_split(obs.astype(kind), "transfer", keys, params).equals(split)
 
 
 @pytest.mark.parametrize("task", ["combine", "combine-inverse"])

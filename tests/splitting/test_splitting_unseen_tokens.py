@@ -31,6 +31,12 @@ def plain(obs: pd.DataFrame, split: pd.Series) -> list[str]:
     return kept
 
 
+def by_tokens(rows: pd.DataFrame) -> dict:
+    """Cells by the tokens of their condition, which may have several names, state and part."""
+    tokens = rows["condition"].map(lambda name: "+".join(sorted(set(name.split("+")) - {"control"})))
+    return rows.groupby([tokens, *KEYS.covariates, "split"])["cells"].sum().to_dict()
+
+
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_agrees_with_the_rule_read_cell_by_cell(data):
@@ -49,8 +55,7 @@ def test_agrees_with_the_rule_read_cell_by_cell(data):
     kept, excluded = exclude_unpredictable(obs, split, KEYS)
     assert kept.equals(wanted)
     changed = obs.assign(split=split)[(kept != split).to_numpy()]
-    counts = changed.groupby(["condition", *KEYS.covariates, "split"]).size()
-    assert excluded.set_index(["condition", *KEYS.covariates, "split"])["cells"].to_dict() == counts.to_dict()
+    assert by_tokens(excluded) == by_tokens(changed.assign(cells=1))
     assert excluded.columns.tolist() == ["condition", *KEYS.covariates, "split", "cells", "why"]
 
 
