@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from perturbench_lamin.curation.schema import open_curated
-from perturbench_lamin.files import sha256
 from perturbench_lamin.lineage import artifacts, keys
 from perturbench_lamin.lineage.features import annotate
+from perturbench_lamin.remembered import sha256
 from perturbench_lamin.splitting.io import write_split
 
 if TYPE_CHECKING:
