@@ -1,7 +1,7 @@
 """The code that a notebook runs: the modules that it reaches, found by reading, not by running.
 
-Imports are followed at any depth, those inside functions too; ``if TYPE_CHECKING:`` is not. A lazy export counts when it
-is asked for by name. Of a module that imports by names known only when it runs, such as a registry of models, those
+Imports are followed at any depth, those inside functions too; ``if TYPE_CHECKING:`` is not. A lazy export counts when
+it is asked for by name. Of a module that imports by names known only when it runs, such as a registry of models, those
 modules count that it names in a literal; where the step's parameters name some of them (``model="linear"``), only
 those. Data files count that a module names. What a kernel really loaded is compared with this afterwards.
 
@@ -11,6 +11,7 @@ not: a run's environment lists their versions, and ``reproduce`` tells which cha
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import json
@@ -50,6 +51,23 @@ class CodeFiles:
             name: _bytes_digest(path) if by_text or name not in modules else modules[name].digest
             for name, path in sorted(self.paths.items())
         }
+
+    def outside(self) -> dict[str, Path]:
+        """The files that are not of this package, by their place below the folder that they are imported from."""
+        found = {name: path for name, path in self.paths.items() if not re.match(rf"{PACKAGE}\b", name)}
+        return {name if "/" in name else _place(name, path): path for name, path in found.items()}
+
+    def forget_bytecode(self) -> None:
+        """Remove what Python compiled before a module was last written.
+
+        Python takes its compiled file for the module's as long as size and time, in whole seconds, agree: after two
+        edits within a second it would run the first.
+        """
+        for path in self.paths.values():
+            compiled = Path(importlib.util.cache_from_source(str(path))) if path.suffix == ".py" else path
+            if compiled != path and compiled.exists() and path.stat().st_ctime_ns >= compiled.stat().st_mtime_ns:
+                with contextlib.suppress(OSError):
+                    compiled.unlink(missing_ok=True)
 
     def stamps(self) -> dict[str, tuple[int, ...]]:
         """What changes whenever a file is written, even if its old content comes back."""
@@ -259,6 +277,11 @@ def _data(path: Path) -> Iterator[Path]:
         yield path
     elif path.is_dir() and path.name != "__pycache__" and not (path / "__init__.py").exists():
         yield from (file for file in sorted(path.rglob("*")) if file.is_file() and "__pycache__" not in file.parts)
+
+
+def _place(name: str, path: Path) -> str:
+    place = name.replace(".", "/")
+    return f"{place}/__init__.py" if path.name == "__init__.py" else f"{place}.py"
 
 
 def _bytes_digest(path: Path) -> str:

@@ -82,7 +82,7 @@ class Module:
 
 @cache
 def parse(source: bytes) -> Module:
-    """Read a file's code, or remember what was read. What is no valid Python imports nothing and counts by its bytes."""
+    """Read a file's code, or remember what was read; no valid Python imports nothing and counts by its bytes."""
     key = f"module {FORM} python {sys.version_info[:2]}: {hashlib.sha256(source).hexdigest()}"
     known = remembered.recall(key)
     if known is not None:
@@ -166,7 +166,7 @@ def _imports(nodes: list[ast.AST]) -> Iterator[Import]:
 
 
 def _used_modules(nodes: list[ast.AST]) -> Iterator[Import]:
-    """``import some`` then ``some.name``: as if ``name`` had been imported from it. ``some`` alone: all that it exports."""
+    """``import some`` and ``some.name``: as if ``name`` were imported from it. ``some`` alone: all that it exports."""
     bound = dict(_bound(nodes))
     inner = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
     for node in nodes:

@@ -79,7 +79,7 @@ def _without_magics(source: str) -> Iterator[str]:
     from IPython.core.inputtransformer2 import TransformerManager
 
     try:
-        plain = TransformerManager().transform_cell(source)
+        plain = TransformerManager().transform_cell(source)  # type: ignore[no-untyped-call]
         tree = ast.parse(plain)
     except SyntaxError:
         return

@@ -10,7 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from perturbench_lamin.chain.code import code_of
+from perturbench_lamin.chain.code import CodeFiles, code_of
 from perturbench_lamin.chain.notebook import defaults, source_digest
 from perturbench_lamin.errors import ChainError, nearest
 from perturbench_lamin.remembered import sha256
@@ -64,11 +64,13 @@ class Identity:
         mark: a digest of it all: the same mark, the same result.
         code: the part of it that is code, by module.
         stamps: what changes when a file of the code is written, even if its old content comes back.
+        files: where the code is.
     """
 
     mark: str
     code: Mapping[str, str]
     stamps: Mapping[str, tuple[int, ...]]
+    files: CodeFiles
 
 
 def identity(step: Step, notebook: Path, parameters: Mapping[str, Any]) -> Identity:
@@ -92,7 +94,7 @@ def identity(step: Step, notebook: Path, parameters: Mapping[str, Any]) -> Ident
         "code": code,
     }
     mark = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-    return Identity(mark, code, stamps)
+    return Identity(mark, code, stamps, files)
 
 
 def fingerprint(step: Step, notebook: Path, parameters: Mapping[str, Any]) -> str:

@@ -18,6 +18,8 @@ from perturbench_lamin.lineage.features import annotate, plain_values
 from perturbench_lamin.lineage.intact import OWN, WHOLE, hash_of, own_hash, told, trouble_of
 from perturbench_lamin.lineage.project import label
 
+OF_RUNS = "__lamindb_run__"
+"""LaminDB's kind of files that are about runs, not data."""
 PARTIAL_ABOVE = 50 << 20
 """Of larger files LaminDB hashes the first and last so many bytes alone."""
 
@@ -55,7 +57,7 @@ def save(
     known = next((one for one in found if _has_content(one, values.get("sha256"))), None)
     if known is not None:
         if trouble_of(known):
-            _restore(known, path)
+            restore(known, path)
         if run is not None and known.run_id != run.id:
             known.recreating_runs.add(run)
         label(known, values.get("dataset"))
@@ -68,6 +70,21 @@ def save(
     annotate(artifact, values)
     label(artifact, values.get("dataset"))
     return artifact
+
+
+def save_of_run(path: Path, description: str) -> ln.Artifact:
+    """Register a file about runs, such as a report or a list of packages: once for the same content.
+
+    LaminDB allows a file without a key once.
+    """
+    known = ln.Artifact.filter(hash=hash_of(path), key=None, kind=OF_RUNS).first()
+    if known is None:
+        with _without_hints():
+            made = ln.Artifact(path, description=description, kind=OF_RUNS, run=False, skip_hash_lookup=True)
+            return made.save()
+    if trouble_of(known):
+        restore(known, path)
+    return known
 
 
 def _has_content(artifact: ln.Artifact, checksum: str | None) -> bool:
@@ -135,7 +152,7 @@ def require(artifact: ln.Artifact) -> Path:
     return Path(artifact.cache(is_run_input=False))
 
 
-def _restore(artifact: ln.Artifact, path: Path) -> None:
+def restore(artifact: ln.Artifact, path: Path) -> None:
     """Put the same content back where the artifact's file was lost or altered."""
     if isinstance(artifact.path, Path):
         with atomic_path(Path(artifact.path)) as temporary:
