@@ -154,12 +154,12 @@ def unpack(archive: Path, folder: Path) -> Path:
     return folder
 
 
-def check_out(commit: str, package: str, root: Path, folder: Path) -> Path | None:
-    """Lay the package of a commit out in a folder; None where git in ``root`` does not have the commit."""
-    archive = folder / f"{commit}.zip"
+def check_out(commit: str, package: str, root: Path, folder: Path) -> bool:
+    """Lay the package of a commit out in a folder; return whether git in ``root`` has the commit."""
     content = _git(root, "archive", "--format=zip", commit, "--", package)
-    if not content:
-        return None
-    archive.parent.mkdir(parents=True, exist_ok=True)
-    archive.write_bytes(content)
-    return unpack(archive, folder / commit)
+    if content:
+        with TemporaryDirectory() as name:
+            archive = Path(name) / "commit.zip"
+            archive.write_bytes(content)
+            unpack(archive, folder)
+    return bool(content)

@@ -58,6 +58,11 @@ def is_registered(path: Path, digest: str | None, how: str | None, checksum: obj
     return hash_of(path, how) == digest
 
 
+def tells_all(how: str | None, checksum: object = None) -> bool:
+    """Whether what was registered tells all of a file's content, so that a file that agrees is the same."""
+    return how in (WHOLE, OWN) or bool(checksum)
+
+
 def hash_of(path: Path, how: str | None = None) -> str:
     """The hash of a file or folder, as LaminDB keeps it.
 
