@@ -86,25 +86,32 @@ def own_hash(checksum: str) -> str:
     return base64.urlsafe_b64encode(bytes.fromhex(checksum)).decode()[:OWN_LENGTH]
 
 
-def run_troubles(run: ln.Run, *, download: bool = False) -> Iterator[str]:
-    """What is wrong with the files of a run, in words: what it made, its report, its environment, its source."""
+def run_troubles(run: ln.Run) -> Iterator[str]:
+    """What is wrong with the files of a run, in words: what it made, its report, its environment.
+
+    Of files in the cloud, whether they are there.
+    """
     for artifact in (*run.output_artifacts.all(), *run.recreated_artifacts.all()):
-        if trouble := trouble_of(artifact, download=download):
-            yield told(artifact.key or artifact.description or artifact.uid, artifact.uid, trouble)
-    yield from record_troubles(run, download=download)
+        if trouble := trouble_of(artifact, download=False):
+            yield told(artifact.key or artifact.description or "an artifact", artifact.uid, trouble)
+    yield from _own_files(run)
 
 
-def record_troubles(run: ln.Run, *, download: bool = False) -> Iterator[str]:
-    """What is wrong with a run's report, environment and source; what it never had is not told."""
-    for what, artifact in (("report", run.report), ("environment", run.environment)):
-        if artifact is not None and (trouble := trouble_of(artifact, download=download)):
-            yield told(f"the {what} of run {run.uid}", artifact.uid, trouble)
+def record_troubles(run: ln.Run) -> Iterator[str]:
+    """What is wrong with a run's report, environment and source, in words; what it never had is not told."""
+    yield from _own_files(run)
     if trouble := source_trouble(run.transform):
         yield told(f"the kept source of {run.transform.key}", run.transform.uid, trouble)
 
 
+def _own_files(run: ln.Run) -> Iterator[str]:
+    for what, artifact in (("report", run.report), ("environment", run.environment)):
+        if artifact is not None and (trouble := trouble_of(artifact, download=False)):
+            yield told(f"the {what} of run {run.uid}", artifact.uid, trouble)
+
+
 def source_trouble(transform: ln.Transform) -> Trouble:
-    """Whether the source that LaminDB keeps of a notebook is what ran."""
+    """Whether the source that LaminDB keeps is what ran: it can be edited, and LaminDB blanks what looks secret."""
     from lamindb_setup.core.hashing import hash_string
 
     is_same = not transform.source_code or not transform.hash or hash_string(transform.source_code) == transform.hash
