@@ -18,6 +18,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -153,8 +154,16 @@ class Finder:
             self._known[name] = self._find(name.split("."))
         return self._known[name]
 
+    @cached_property
+    def _tops(self) -> frozenset[str]:
+        """Names at the top of what may be imported: most imports are of other packages."""
+        found = {
+            path.name.removesuffix(".py") for folder in self.beside if folder.is_dir() for path in folder.iterdir()
+        }
+        return frozenset(found.union(self.packages))
+
     def _find(self, parts: list[str]) -> Path | None:
-        if not all(part.isidentifier() for part in parts):
+        if parts[0] not in self._tops or not all(part.isidentifier() for part in parts):
             return None
         folders = (self.packages[parts[0]],) if parts[0] in self.packages else self.beside
         for folder in folders:
