@@ -157,10 +157,8 @@ class Finder:
     @cached_property
     def _tops(self) -> frozenset[str]:
         """Names at the top of what may be imported: most imports are of other packages."""
-        found = {
-            path.name.removesuffix(".py") for folder in self.beside if folder.is_dir() for path in folder.iterdir()
-        }
-        return frozenset(found.union(self.packages))
+        beside = (path for folder in self.beside if folder.is_dir() for path in folder.iterdir())
+        return frozenset({path.name.removesuffix(".py") for path in beside}.union(self.packages))
 
     def _find(self, parts: list[str]) -> Path | None:
         if parts[0] not in self._tops or not all(part.isidentifier() for part in parts):

@@ -96,7 +96,7 @@ def _show_leaderboard(key: str, uid: str, folder: Path) -> None:
 def _show_artifact(key: str, uid: str, folder: Path) -> None:
     from perturbench_lamin.lineage import artifacts
 
-    click.echo(f"\n{key} (artifact {uid}), file {artifacts.get(uid).path}")
+    click.echo(f"\n{key} (artifact {uid}), file {artifacts.require(artifacts.get(uid))}")
     click.echo(f"How it came about:  perturbench-lamin lineage {uid} --instance {folder}")
 
 

@@ -39,22 +39,10 @@ def chain(tmp_path, monkeypatch):
 
 def reproduce(root, *arguments):
     """Call the verb on the chain's instance: its exit code and what it said."""
-    command = [
-        sys.executable,
-        "-c",
-        "from perturbench_lamin.cli import main; main()",
-        "reproduce",
-        *map(str, arguments),
-    ]
+    verb = [sys.executable, "-c", "from perturbench_lamin.cli import main; main()", "reproduce"]
+    command = [*verb, *map(str, arguments), "--instance", str(root / "instance")]
     variables = tiny.environment(root, ci=False)
-    done = subprocess.run(
-        [*command, "--instance", root / "instance"],
-        cwd=root,
-        env=variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = subprocess.run(command, cwd=root, env=variables, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -64,6 +52,7 @@ def value(root, uid):
 
 def test_a_mended_bug_reruns_the_steps_that_it_touches_and_the_old_code_can_be_run_again(chain):
     root, sums = chain
+    compiled = (sums.stat().st_atime, sums.stat().st_mtime)
     first = tiny.run(root, 7)
     assert tiny.states(first) == {"make": "done", "double": "done", "other": "done"}
     (buggy,) = first["double"][2].values()
@@ -72,16 +61,14 @@ def test_a_mended_bug_reruns_the_steps_that_it_touches_and_the_old_code_can_be_r
     sums.write_text(f"# a remark\n{BUGGY}")
     assert set(tiny.states(tiny.run(root, 7)).values()) == {"kept"}
 
-    before = sums.stat()
     sums.write_text(BUGGY.replace("3", "2"))
-    os.utime(sums, (before.st_atime, before.st_mtime))  # the same size and time, to the second, as what was compiled
+    os.utime(sums, compiled)  # the same size and time as what Python compiled: it would run that
     mended = tiny.run(root, 7)
     assert tiny.states(mended) == {"make": "kept", "double": "done", "other": "kept"}
     assert value(root, *mended["double"][2].values()) == "14"
 
-    records = tiny.query(
-        root, f"[ln.Run.get(uid).extra_data['code'] for uid in {[first['make'][3], first['double'][3]]}]"
-    )
+    uids = [first["make"][3], first["double"][3]]
+    records = tiny.query(root, f"[ln.Run.get(uid).extra_data['code'] for uid in {uids}]")
     assert records[0]["source"] == records[1]["source"], "one copy of the same code"
     assert "perturbench_lamin.tiny_sums" in records[1]["modules"]
     assert "perturbench_lamin.tiny_sums" not in records[0]["modules"]

@@ -30,9 +30,8 @@ def checkout(tmp_path):
 
 def git(root, *arguments):
     told = ["-c", "user.name=n", "-c", "user.email=e", "-c", "commit.gpgsign=false"]
-    return subprocess.run(
-        ["git", *told, *arguments], cwd=root, check=True, capture_output=True, text=True
-    ).stdout.strip()
+    done = subprocess.run(["git", *told, *arguments], cwd=root, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
 
 
 def commit(root):
@@ -72,7 +71,7 @@ def test_whatever_a_commit_lacks_makes_a_copy(code, checkout, lamin, tmp_path, c
     assert record.commit
     assert not record.clean
     archive = lamin.Artifact.get(record.source).path
-    kept = {name for name in zipfile.ZipFile(archive).namelist()}
+    kept = set(zipfile.ZipFile(archive).namelist())
     assert kept == {path.relative_to(checkout).as_posix() for path in code.package_files(checkout / "pkg")}
     assert code.record(checkout, "pkg", {}).source == record.source, "the same code is kept once"
     code.unpack(archive, tmp_path / "again")
