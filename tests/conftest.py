@@ -24,6 +24,12 @@ def shared_file():
     return shared
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_memory(tmp_path_factory):
+    """What is remembered of files is kept apart from what the user's own commands remember."""
+    os.environ["PERTURBENCH_LAMIN_CACHE"] = str(tmp_path_factory.mktemp("remembered"))
+
+
 @pytest.fixture(scope="session")
 def lamin(tmp_path_factory):
     """The module :mod:`lamindb`, connected to a new local instance: a process has one.

@@ -6,16 +6,11 @@ import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
-from pathlib import Path
 
 from perturbench_lamin.browse.snapshot import ArtifactRecord
-from perturbench_lamin.files import sha256
+from perturbench_lamin.lineage.intact import is_registered
 
 READERS = 4
-PARTIAL_HASH = "sha1-fl"
-"""LaminDB's hash of a file over 50 MB sees its first and last 50 MB only; raw files have a SHA-256 besides."""
-
-
 SHOWN_BYTES = 5_000_000
 """Files up to this size whose content a page shows are always hashed: altered content is never shown as real."""
 SHOWN_SUFFIXES = (".csv", ".html", ".json", ".md", ".txt", ".yaml", ".yml", ".png", ".jpg", ".jpeg", ".svg")
@@ -73,20 +68,9 @@ def look(artifact: ArtifactRecord) -> FileState:
 
 
 def verified(artifact: ArtifactRecord) -> FileState:
-    """As :func:`look`, and the content by LaminDB's hash."""
+    """As :func:`look`, and the content."""
     state = look(artifact)
     if state is not FileState.PRESENT or artifact.path is None or not artifact.digest:
         return state
-    return FileState.VERIFIED if _is_as_registered(artifact, artifact.path) else FileState.ALTERED
-
-
-def _is_as_registered(artifact: ArtifactRecord, path: Path) -> bool:
-    from lamindb_setup.core.hashing import hash_dir, hash_file
-
-    digest = str((hash_dir(path) if path.is_dir() else hash_file(path))[1])
-    if digest != artifact.digest:
-        return False
-    checksum = artifact.value("sha256")
-    if artifact.hash_type == PARTIAL_HASH and isinstance(checksum, str):
-        return sha256(path) == checksum
-    return True
+    is_same = is_registered(artifact.path, artifact.digest, artifact.hash_type, artifact.value("sha256"))
+    return FileState.VERIFIED if is_same else FileState.ALTERED

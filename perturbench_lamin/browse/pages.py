@@ -20,6 +20,7 @@ from perturbench_lamin.browse.sanitise import is_link
 from perturbench_lamin.browse.site import Site, page_name
 from perturbench_lamin.browse.snapshot import ArtifactRecord, RunRecord
 from perturbench_lamin.browse.source_code import source_html
+from perturbench_lamin.lineage.graph import code_in_words
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ def environment(site: Site) -> Environment:
         status_class=words.status_class,
         graph_data=graph_data,
         registry_title=words.registry_title,
+        code_in_words=code_in_words,
     )
     return made
 

@@ -16,6 +16,8 @@ from perturbench_lamin.browse.read_annotations import labels_of_artifacts, schem
 from perturbench_lamin.browse.snapshot import ArtifactRecord, RunRecord, Snapshot, TransformRecord
 
 TRASH = -1
+CODE_FIELDS = ("commit", "clean", "source", "moved")
+"""Of a run's record of its code."""
 
 
 def read_instance() -> Snapshot:
@@ -67,6 +69,7 @@ def _runs() -> dict[str, RunRecord]:
     fields = ("transform__uid", "environment__uid", "report__uid", "initiated_by_run__uid", "created_by__handle")
     names = (
         "id", "uid", "name", "_status_code", "started_at", "finished_at", "params", "reference", "cli_args", *fields,
+        *(f"extra_data__code__{name}" for name in CODE_FIELDS),
     )  # fmt: skip
     return {
         row["uid"]: RunRecord(
@@ -83,6 +86,7 @@ def _runs() -> dict[str, RunRecord]:
             parent=row["initiated_by_run__uid"] or "",
             reference=row["reference"] or "",
             command=row["cli_args"] or "",
+            code=_code(row),
             values=values.get(row["id"], ()),
             inputs=tuple(inputs.get(row["id"], ())),
             outputs=tuple(outputs.get(row["id"], ())),
@@ -90,6 +94,12 @@ def _runs() -> dict[str, RunRecord]:
         )
         for row in ln.Run.objects.order_by("id").values(*names)
     }
+
+
+def _code(row: dict[str, Any]) -> dict[str, Any]:
+    """What a page says of a run's code; its many modules are not read."""
+    found = {name: row[f"extra_data__code__{name}"] for name in CODE_FIELDS}
+    return {} if found["commit"] is None else found
 
 
 def _transforms() -> dict[str, TransformRecord]:

@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from perturbench_lamin.catalog import frangieh21, jiang25, mcfaline24, norman19, srivatsan20, szalata24
 from perturbench_lamin.catalog.dataset import Dataset
 from perturbench_lamin.errors import InputError, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
 
-DATASETS = MappingProxyType(
-    {
-        module.DATASET.name: module.DATASET
-        for module in (norman19, srivatsan20, frangieh21, mcfaline24, jiang25, szalata24)
-    }
-)
-ALIASES = MappingProxyType({alias: dataset.name for dataset in DATASETS.values() for alias in dataset.aliases})
+NAMES = ("norman19", "srivatsan20", "frangieh21", "mcfaline24", "jiang25", "szalata24")
+"""Each has a file of its name beside this one."""
+
+
+class _Datasets(Mapping[str, Dataset]):
+    """Name → dataset. A dataset's file is read when it is asked for: a step depends on its own dataset alone."""
+
+    def __getitem__(self, name: str) -> Dataset:
+        if name not in NAMES:
+            raise KeyError(name)
+        found: Dataset = import_module(f"{__package__}.{name}").DATASET
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(NAMES)
+
+    def __len__(self) -> int:
+        return len(NAMES)
+
+
+DATASETS: Mapping[str, Dataset] = _Datasets()
+
+
+@cache
+def aliases() -> Mapping[str, str]:
+    """Other names → name."""
+    return MappingProxyType({alias: dataset.name for dataset in DATASETS.values() for alias in dataset.aliases})
 
 
 def get_dataset(name: str) -> Dataset:
@@ -28,9 +50,9 @@ def get_dataset(name: str) -> Dataset:
         InputError: no dataset has that name; the message says which names are like it.
     """
     key = name.lower()
-    found = DATASETS.get(ALIASES.get(key, key))
+    found = DATASETS.get(key) or DATASETS.get(aliases().get(key, ""))
     if found is None:
-        raise InputError(f"No dataset {name!r}", where="catalog", fix=nearest(key, [*DATASETS, *ALIASES]))
+        raise InputError(f"No dataset {name!r}", where="catalog", fix=nearest(key, [*DATASETS, *aliases()]))
     return found
 
 

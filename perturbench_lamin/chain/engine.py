@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
@@ -14,6 +15,9 @@ from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
+from perturbench_lamin.chain.code import package_root
+from perturbench_lamin.lineage import loaded as loaded_code
+from perturbench_lamin.lineage.loaded import Loaded
 from perturbench_lamin.lineage.offline import notebook_variables
 
 ENGINE = "perturbench-lamin"
@@ -66,6 +70,7 @@ def execute(
     variables: Mapping[str, str],
     handles: tuple[int, ...] = (),
     progress: bool = False,
+    root: Path | None = None,
 ) -> None:
     """Run ``notebook`` and save it with its outputs as ``executed``, cell by cell.
 
@@ -79,12 +84,15 @@ def execute(
         variables: environment variables for the kernel, beside this process's own.
         handles: file handles that the kernel keeps open, such as a lock.
         progress: show a bar over the cells, and the bars that cells draw themselves, such as a download's.
+        root: the folder that the kernel imports the package from; this process's own by default.
 
     Raises:
         PapermillExecutionError: a cell raised; ``executed`` holds everything up to it.
     """
     executed.parent.mkdir(parents=True, exist_ok=True)
-    environment = {**PATIENT, **os.environ, **variables, **notebook_variables(notebook)}
+    _loaded_file(executed).unlink(missing_ok=True)
+    code = {loaded_code.VARIABLE: str(_loaded_file(executed)), **_python_path(root or package_root())}
+    environment = {**PATIENT, **os.environ, **variables, **notebook_variables(notebook), **code}
     with kernel_log(executed).open("wb") as log:
         papermill.execute_notebook(
             str(notebook),
@@ -99,6 +107,33 @@ def execute(
             kernel_folder=str(executed.parent),
             kernel_stderr=log,
         )
+
+
+def attempt(notebook: Path, executed: Path, parameters: Mapping[str, Any], **options: Any) -> str:
+    """As :func:`execute`; return what went wrong, in one sentence."""
+    try:
+        execute(notebook, executed, parameters, **options)
+    except PapermillExecutionError as error:
+        return cell_error(error)
+    except Exception as error:  # such as a kernel that died for lack of memory: the step failed, others may go on
+        return f"{type(error).__name__}: {error} (the kernel's own words: {kernel_log(executed)})"
+    return ""
+
+
+def loaded(executed: Path) -> Loaded | None:
+    """Which code of the package the kernel of an executed notebook loaded; None where it did not say."""
+    return loaded_code.told(_loaded_file(executed))
+
+
+def _loaded_file(executed: Path) -> Path:
+    return executed.with_suffix(".loaded.json")
+
+
+def _python_path(root: Path) -> dict[str, str]:
+    """Makes a kernel import the package from ``root``; a folder of installed packages is where it looks anyway."""
+    if root in (Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")):
+        return {}
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))}
 
 
 def kernel_log(executed: Path) -> Path:

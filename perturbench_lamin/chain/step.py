@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,9 +10,10 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from perturbench_lamin import __version__
+from perturbench_lamin.chain.code import CodeFiles, code_of
+from perturbench_lamin.chain.notebook import defaults, source_digest
 from perturbench_lamin.errors import ChainError, nearest
-from perturbench_lamin.files import sha256
+from perturbench_lamin.remembered import sha256
 
 
 @dataclass(frozen=True)
@@ -56,27 +56,50 @@ class Step:
         return {output.step for value in self.inputs.values() for output in _as_tuple(value)}
 
 
-def fingerprint(step: Step, notebook: Path, parameters: Mapping[str, Any]) -> str:
-    """A digest of everything that decides a step's result.
+@dataclass(frozen=True)
+class Identity:
+    """Everything that decides a step's result.
+
+    Attributes:
+        mark: a digest of it all: the same mark, the same result.
+        code: the part of it that is code, by module.
+        stamps: what changes when a file of the code is written, even if its old content comes back.
+        files: where the code is.
+    """
+
+    mark: str
+    code: Mapping[str, str]
+    stamps: Mapping[str, tuple[int, ...]]
+    files: CodeFiles
+
+
+def identity(step: Step, notebook: Path, parameters: Mapping[str, Any]) -> Identity:
+    """What decides a step's result, as it is now.
 
     Args:
         step: the step.
         notebook: the notebook's file.
         parameters: ``step.params`` and the uids of its inputs.
+
+    Raises:
+        ChainError: it is not a readable notebook.
     """
+    files = code_of(notebook, parameters)
+    stamps, code = files.stamps(), files.digests()
     parts = {
         "notebook": step.notebook,
         "source": source_digest(notebook),
         "parameters": dict(parameters),
         "external": [sha256(path) for path in step.external],
-        "package": __version__,
+        "code": code,
     }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    mark = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return Identity(mark, code, stamps, files)
 
 
-def source_digest(notebook: Path) -> str:
-    """A digest of a notebook's cells: their sources, types and tags, not outputs or counters."""
-    return hashlib.sha256(json.dumps(_cells(notebook)).encode()).hexdigest()
+def fingerprint(step: Step, notebook: Path, parameters: Mapping[str, Any]) -> str:
+    """The mark of :func:`identity`."""
+    return identity(step, notebook, parameters).mark
 
 
 def require_parameters(step: Step, notebook: Path) -> None:
@@ -87,21 +110,10 @@ def require_parameters(step: Step, notebook: Path) -> None:
     Raises:
         ChainError: one is unknown; the nearest are named.
     """
-    sources = [source for kind, source, tags in _cells(notebook) if kind == "code" and "parameters" in tags]
-    assigned = [node for source in sources for node in ast.parse(source).body if isinstance(node, ast.Assign)]
-    known = [target.id for node in assigned for target in node.targets if isinstance(target, ast.Name)]
+    known = defaults(notebook)
     for name in (*step.params, *step.inputs, *step.settings):
         if name not in known:
             raise ChainError(f"The notebook has no parameter {name!r}", where=step.notebook, fix=nearest(name, known))
-
-
-def _cells(notebook: Path) -> list[tuple[str, str, list[str]]]:
-    """(type, source, tags) of each cell."""
-    try:
-        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-        return [(cell["cell_type"], "".join(cell["source"]), cell["metadata"].get("tags", [])) for cell in cells]
-    except (OSError, ValueError, KeyError) as error:
-        raise ChainError(f"Not a readable notebook: {error}", where=notebook) from error
 
 
 def in_order(steps: Sequence[Step]) -> list[Step]:

@@ -94,10 +94,12 @@ def lineage(key: str, instance: str | None, figure: Path | None) -> None:
     """
     connect(instance)
     from perturbench_lamin.lineage import artifacts
-    from perturbench_lamin.lineage.graph import ancestry, describe
+    from perturbench_lamin.lineage.graph import ancestry, describe, troubles
 
     graph = ancestry(artifacts.get(key))
     click.echo(describe(graph))
+    for trouble in troubles(graph):
+        click.secho(f"Warning: {trouble}. The run command makes it again.", fg="yellow", err=True)
     if figure:
         from perturbench_lamin.lineage.figure import draw
 

@@ -29,6 +29,8 @@ class StepLines:
         word, colour, remark = WORDS[event.state]
         remark = event.problem or remark or f"{event.seconds:.0f} s"
         click.echo(f"[{place:2d}/{total}] {event.step.name:36s} {click.style(word, fg=colour):8s} {remark}")
+        for note in event.notes:
+            click.echo(f"        {note}")
 
 
 def interactive() -> bool:

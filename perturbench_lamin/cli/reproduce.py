@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from perturbench_lamin.cli.options import FILE_OUT, FOLDER, connect, instance_op
 from perturbench_lamin.errors import ChainError
 
 if TYPE_CHECKING:
+    from perturbench_lamin.reproduction.plan import Code
     from perturbench_lamin.reproduction.result import StepResult
 
 
@@ -24,11 +26,18 @@ if TYPE_CHECKING:
     type=click.Choice(["raw", "curated"]),
     help="Start from raw, or curated, artifacts as recorded.  [default: ingest again, too]",
 )
+@click.option(
+    "--code",
+    type=click.Choice(["today", "recorded"]),
+    default="today",
+    show_default=True,
+    help="Run the package as it is now, or as it was when the steps ran.",
+)
 @click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
 @click.option("--keep", type=FOLDER, metavar="FOLDER", help="Keep the scratch instance here.")
 @click.option("--out", type=FILE_OUT, metavar="OUT.csv", help="Write the table of the steps, too.")
 def reproduce(
-    key: str, instance: str | None, start: str | None, dry_run: bool, keep: Path | None, out: Path | None
+    key: str, instance: str | None, start: str | None, code: Code, dry_run: bool, keep: Path | None, out: Path | None
 ) -> None:
     """Make the artifact KEY (a key or a uid) again from its lineage alone, and compare.
 
@@ -39,7 +48,7 @@ def reproduce(
     \b
     Examples:
       perturbench-lamin reproduce leaderboards/norman19/combine.csv --dry-run
-      perturbench-lamin reproduce curated/norman19.h5ad --from raw
+      perturbench-lamin reproduce curated/norman19.h5ad --from raw --code recorded
     """
     connect(instance)
     from perturbench_lamin.reproduction import reproduce as steps
@@ -47,6 +56,7 @@ def reproduce(
     from perturbench_lamin.reproduction.trace import find, trace
 
     plan = trace(find(key), start or "deposit", download=not dry_run)  # type: ignore[arg-type]
+    plan = replace(plan, code=code)
     click.echo(plan_text(plan))
     if dry_run:
         return

@@ -72,7 +72,7 @@ def _conclude(results: list[StepResult], folder: Path) -> None:
             fix="The report shows the notebook up to the error. Once mended, the same command goes on from there.",
         )
     if all(result.state == "kept" for result in results):
-        click.echo("\nNothing to do: the lineage has every step, from the same notebooks, parameters and inputs.")
+        click.echo("\nNothing to do: the lineage has every step, from the same notebooks, code, parameters and inputs.")
     for result in results:
         for key in result.outputs:
             if key.startswith("leaderboards/"):
@@ -88,7 +88,7 @@ def _show_leaderboard(key: str, uid: str, folder: Path) -> None:
     from perturbench_lamin.lineage import artifacts
 
     board = artifacts.get(uid)
-    click.echo(f"\n{to_text(pd.read_csv(board.path)).to_string(index=False)}\n")
+    click.echo(f"\n{to_text(pd.read_csv(artifacts.require(board))).to_string(index=False)}\n")
     click.echo(f"Leaderboard: {key} (artifact {board.uid}), file {board.path}")
     click.echo(f"How it came about:  perturbench-lamin lineage {board.uid} --instance {folder}")
 
@@ -96,7 +96,7 @@ def _show_leaderboard(key: str, uid: str, folder: Path) -> None:
 def _show_artifact(key: str, uid: str, folder: Path) -> None:
     from perturbench_lamin.lineage import artifacts
 
-    click.echo(f"\n{key} (artifact {uid}), file {artifacts.get(uid).path}")
+    click.echo(f"\n{key} (artifact {uid}), file {artifacts.require(artifacts.get(uid))}")
     click.echo(f"How it came about:  perturbench-lamin lineage {uid} --instance {folder}")
 
 

@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import lamindb as ln
-from lamindb_setup.core.hashing import hash_file
 
+from perturbench_lamin import remembered
 from perturbench_lamin.errors import InputError, IntegrityError, nearest
-from perturbench_lamin.files import atomic_path, sha256
-from perturbench_lamin.lineage.features import annotate
+from perturbench_lamin.files import atomic_path
+from perturbench_lamin.lineage.features import annotate, plain_values
+from perturbench_lamin.lineage.intact import OWN, WHOLE, hash_of, own_hash, told, trouble_of
 from perturbench_lamin.lineage.project import label
 
-WHOLE = "md5"
-"""LaminDB's word for a hash over all of a file."""
+OF_RUNS = "__lamindb_run__"
+"""LaminDB's kind of files that are about runs, not data."""
+PARTIAL_ABOVE = 50 << 20
+"""Of larger files LaminDB hashes the first and last so many bytes alone."""
 
 
 def save(
@@ -34,7 +37,7 @@ def save(
 
     The same content under the same key is the same artifact: the run is then recorded as having re-created it.
     (LaminDB alone would also fold equal files under *different* keys into one, and lose the second key.)
-    Of a large file LaminDB hashes the first and last 50 MiB alone: its SHA-256 becomes a feature.
+    Of a large file LaminDB hashes the first and last 50 MiB alone: its SHA-256 decides, and becomes a feature.
 
     Args:
         path: the file.
@@ -46,21 +49,52 @@ def save(
     """
     run = run or ln.context.run
     path = Path(path)
-    _, digest, how = hash_file(path)
-    values = {**({"sha256": sha256(path)} if how != WHOLE else {}), **(features or {})}
-    known = ln.Artifact.filter(key=key, hash=digest).order_by("-created_at").first()
+    values, hashes = dict(features or {}), [hash_of(path)]
+    if path.stat().st_size > PARTIAL_ABOVE:
+        values = {"sha256": remembered.sha256(path), **values}
+        hashes.append(own_hash(values["sha256"]))
+    found = list(ln.Artifact.filter(key=key, hash__in=hashes).order_by("-created_at"))
+    known = next((one for one in found if _has_content(one, values.get("sha256"))), None)
     if known is not None:
-        if not _is_intact(known):
-            _restore(known, path)
+        if trouble_of(known):
+            restore(known, path)
         if run is not None and known.run_id != run.id:
             known.recreating_runs.add(run)
-        label(known, (features or {}).get("dataset"))
+        label(known, values.get("dataset"))
         return known
     with _without_hints():
-        artifact = ln.Artifact(path, key=key, description=description, kind=kind, run=run, skip_hash_lookup=True).save()
+        artifact = ln.Artifact(path, key=key, description=description, kind=kind, run=run, skip_hash_lookup=True)
+        if found:  # LaminDB allows a key with a hash once, and its own hash does not tell these files apart
+            artifact.hash, artifact._hash_type = hashes[-1], OWN
+        artifact.save()
     annotate(artifact, values)
-    label(artifact, (features or {}).get("dataset"))
+    label(artifact, values.get("dataset"))
     return artifact
+
+
+def save_of_run(path: Path, description: str) -> ln.Artifact:
+    """Register a file about runs, such as a report or a list of packages: once for the same content.
+
+    LaminDB allows a file without a key once.
+    """
+    known = ln.Artifact.filter(hash=hash_of(path), key=None, kind=OF_RUNS).first()
+    if known is None:
+        with _without_hints():
+            made = ln.Artifact(path, description=description, kind=OF_RUNS, run=False, skip_hash_lookup=True)
+            return made.save()
+    if trouble_of(known):
+        restore(known, path)
+    return known
+
+
+def _has_content(artifact: ln.Artifact, checksum: str | None) -> bool:
+    """Whether an artifact with the hash of a file has its content, too."""
+    if artifact._hash_type in (WHOLE, OWN) or checksum is None:
+        return True
+    recorded = plain_values(artifact).get("sha256")
+    if recorded is None:  # registered without: its file tells, if it is still what was registered
+        return not trouble_of(artifact) and remembered.sha256(artifact.cache(is_run_input=False)) == checksum
+    return bool(recorded == checksum)
 
 
 def get(key_or_uid: str) -> ln.Artifact:
@@ -108,29 +142,17 @@ def require(artifact: ln.Artifact) -> Path:
     Raises:
         IntegrityError: its file is gone, or is not what was registered.
     """
-    fix = "Restore it, or run the step that makes it again with --force."
-    if not artifact.path.exists():
+    trouble = trouble_of(artifact)
+    if trouble:
         raise IntegrityError(
-            f"The file of artifact {artifact.key} ({artifact.uid}) is gone", where=artifact.path, fix=fix
+            f"The file of artifact {told(artifact.key, artifact.uid, trouble)}",
+            where=artifact.path,
+            fix="Restore it, or call the run that made it again: it makes again what is gone or was altered.",
         )
-    path = Path(artifact.cache(is_run_input=False))
-    if not _is_intact(artifact):
-        raise IntegrityError(
-            f"The file of artifact {artifact.key} ({artifact.uid}) was altered since it was registered",
-            where=path,
-            fix=fix,
-        )
-    return path
+    return Path(artifact.cache(is_run_input=False))
 
 
-def _is_intact(artifact: ln.Artifact) -> bool:
-    """Whether the stored file is there and is what was registered."""
-    if not artifact.path.exists():
-        return False
-    return not artifact.hash or bool(hash_file(Path(artifact.cache(is_run_input=False)))[1] == artifact.hash)
-
-
-def _restore(artifact: ln.Artifact, path: Path) -> None:
+def restore(artifact: ln.Artifact, path: Path) -> None:
     """Put the same content back where the artifact's file was lost or altered."""
     if isinstance(artifact.path, Path):
         with atomic_path(Path(artifact.path)) as temporary:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from perturbench_lamin.lineage import keys
+from perturbench_lamin.lineage.intact import Trouble, record_troubles, told, trouble_of
 
 if TYPE_CHECKING:
     import lamindb as ln
@@ -15,12 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ArtifactNode:
-    """An artifact in a lineage graph."""
+    """An artifact in a lineage graph; ``trouble`` says whether its file is ``gone`` or ``altered`` since."""
 
     uid: str
     key: str
     description: str
     size: int
+    trouble: Trouble = ""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class RunNode:
         inputs: uids of the artifacts it read.
         outputs: uids of the artifacts it made.
         recreated: uids of the artifacts it made again with the same content.
+        code: the record of the code that it ran, as :class:`perturbench_lamin.lineage.code.CodeRecord`; or empty.
+        troubles: what is wrong with its report, its environment or its kept source, in words.
     """
 
     uid: str
@@ -56,6 +60,8 @@ class RunNode:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     recreated: tuple[str, ...]
+    code: Mapping[str, Any] = field(default_factory=dict)
+    troubles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,8 @@ class LineageGraph:
 def ancestry(artifact: ln.Artifact) -> LineageGraph:
     """Everything that led to ``artifact``: the runs that made it and its inputs, back to the first.
 
-    Of an artifact that several runs made with the same content, the run that made it first counts.
+    Of an artifact that several runs made with the same content, the run that made it first counts. Files are looked at:
+    each node says whether they are still what was registered; of files in the cloud, whether they are there.
     """
     runs: dict[str, RunNode] = {}
     artifacts: dict[str, ArtifactNode] = {}
@@ -77,7 +84,10 @@ def ancestry(artifact: ln.Artifact) -> LineageGraph:
     def visit(found: ln.Artifact) -> None:
         if found.uid in artifacts:
             return
-        artifacts[found.uid] = ArtifactNode(found.uid, found.key or "", found.description or "", found.size or 0)
+        trouble = trouble_of(found, download=False)
+        artifacts[found.uid] = ArtifactNode(
+            found.uid, found.key or "", found.description or "", found.size or 0, trouble
+        )
         run = found.run
         if run is None or run.uid in runs or run.transform.key == keys.CHAIN_TRANSFORM:
             return
@@ -117,6 +127,8 @@ def _run_node(run: ln.Run, inputs: list[ln.Artifact]) -> RunNode:
         inputs=tuple(artifact.uid for artifact in inputs),
         outputs=tuple(artifact.uid for artifact in run.output_artifacts.all() if artifact.key),
         recreated=tuple(artifact.uid for artifact in run.recreated_artifacts.all() if artifact.key),
+        code=(run.extra_data or {}).get("code") or {},
+        troubles=tuple(record_troubles(run)),
     )
 
 
@@ -131,11 +143,37 @@ def _paragraph(run: RunNode, artifacts: Mapping[str, ArtifactNode]) -> str:
         f"{run.transform}  run {run.uid}  {run.status}, {run.started:%Y-%m-%d %H:%M} UTC, {took}",
         f"    parameters  {', '.join(f'{name}={value!r}' for name, value in run.params.items()) or 'none'}",
         f"    kept        {', '.join(kept) or 'nothing'}",
+        f"    code        {code_in_words(run.code)}",
+        *(f"    ALTERED     {trouble}" for trouble in run.troubles),
     ]
     for word, uids in (("read", run.inputs), ("made", run.outputs)):
         shown = [artifacts[uid] for uid in uids if uid in artifacts]
-        lines += [f"    {word:10s}  {node.key}  ({node.uid}, {_size(node.size)})" for node in shown]
+        lines += [f"    {word:10s}  {node.key}  ({node.uid}, {_size(node.size)}){_warning(node)}" for node in shown]
     return "\n".join(lines)
+
+
+def troubles(graph: LineageGraph) -> list[str]:
+    """What of a graph is gone or was altered since it was registered, in words."""
+    files = [told(node.key, node.uid, node.trouble) for node in graph.artifacts.values() if node.trouble]
+    return [*files, *(trouble for run in graph.runs.values() for trouble in run.troubles)]
+
+
+def code_in_words(code: Mapping[str, Any]) -> str:
+    """Which code a run ran, from its record."""
+    if not code:
+        return "not recorded"
+    commit, kept = str(code["commit"])[:12], code["source"]
+    words = {
+        f"commit {commit}" if commit else "no commit": True,
+        "clean" if code["clean"] else "with changes": bool(commit),
+        f"copy {kept}": bool(kept),
+        "written to while it ran": bool(code.get("moved")),
+    }
+    return ", ".join(word for word, is_so in words.items() if is_so)
+
+
+def _warning(node: ArtifactNode) -> str:
+    return f"  {node.trouble.upper()} since it was registered" if node.trouble else ""
 
 
 def _size(n_bytes: float) -> str:

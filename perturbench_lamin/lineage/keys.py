@@ -4,6 +4,7 @@ from __future__ import annotations
 
 CHAIN_TRANSFORM = "perturbench_lamin/chain"
 DEPOSIT_TRANSFORM = "perturbench_lamin/deposit"
+GIVEN_TRANSFORM = "perturbench_lamin/given"
 
 
 def raw(dataset: str, file: str) -> str:
@@ -14,6 +15,11 @@ def raw(dataset: str, file: str) -> str:
 def gene_table() -> str:
     """The table of Ensembl ids and symbols that curation names and checks genes by."""
     return "genes/homo_sapiens.csv.gz"
+
+
+def gene_source(file: str) -> str:
+    """A file with a gene table, byte for byte, as it was given."""
+    return f"genes/source/{file}"
 
 
 def curated(dataset: str) -> str:

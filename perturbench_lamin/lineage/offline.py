@@ -1,7 +1,8 @@
 """The one place that bends LaminDB 2.12 to work without a network and under papermill.
 
 LaminDB calls :func:`on_import` in every process that imports it (entry point ``lamindb_setup.on_import`` in
-pyproject.toml), the ``lamin`` command and notebook kernels included. Two things are set right:
+pyproject.toml), the ``lamin`` command and notebook kernels included. A chain's kernel says from here which code it
+loads (:mod:`perturbench_lamin.lineage.loaded`). Two things are set right:
 
 - An anonymous user's instance cannot be registered on LaminHub, yet LaminDB asks the hub at every new file and at
   ``ln.finish()``: a ``URLError`` offline, a hang behind a proxy that never answers. The answer is given here.
@@ -24,8 +25,11 @@ NOTEBOOK_RUNNER_VARIABLE = "NBPRJ_TEST_NBENV"
 
 def on_import() -> None:
     """Called by LaminDB when it is imported."""
+    from perturbench_lamin.lineage import loaded
+
     _answer_for_the_hub()
     _name_the_papermill_notebook()
+    loaded.tell()
 
 
 def notebook_variables(notebook: Path) -> Mapping[str, str]:

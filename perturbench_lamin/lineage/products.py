@@ -1,24 +1,19 @@
-"""What each stage of the chain registers: its key, its description and its features."""
+"""What ingestion and evaluation register: its key, its description and its features."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perturbench_lamin.curation.schema import open_curated
-from perturbench_lamin.files import sha256
 from perturbench_lamin.lineage import artifacts, keys
 from perturbench_lamin.lineage.features import annotate
-from perturbench_lamin.splitting.io import write_split
+from perturbench_lamin.remembered import sha256
 
 if TYPE_CHECKING:
     import lamindb as ln
     import pandas as pd
 
     from perturbench_lamin.catalog.dataset import Dataset, RawFile
-    from perturbench_lamin.curation.report import PreprocessReport
-    from perturbench_lamin.splitting.every_task import DatasetSplits, NamedTask
 
 
 def save_raw(path: Path, dataset: Dataset, raw_file: RawFile, *, simulated: bool) -> ln.Artifact:
@@ -46,74 +41,42 @@ def save_gene_table(path: Path, origin: str) -> ln.Artifact:
     )
 
 
+def gene_source(name: str) -> ln.Artifact:
+    """The file of a gene table that was given, byte for byte.
+
+    Args:
+        name: its key or uid; or a path, which is registered as the output of a run of its own, so that the current run
+            can read it as an input.
+    """
+    path = Path(name)
+    return _given(path, keys.gene_source(path.name)) if path.is_file() else artifacts.get(name)
+
+
 def gene_table(name: str) -> Path | None:
-    """The file of a gene table.
+    """The file of a gene table, which becomes an input of the current run.
 
     Args:
-        name: a key or uid, which becomes an input of the current run; or a path; or empty for none.
+        name: a key or uid; or a path, see :func:`gene_source`; or empty for none.
     """
-    if not name:
-        return None
-    return Path(name) if Path(name).is_file() else artifacts.load(name)
+    return artifacts.load(gene_source(name).uid) if name else None
 
 
-def save_curated(path: Path, dataset: str, report: PreprocessReport, *, made_from: Sequence[str]) -> ln.Artifact:
-    """Register a curated AnnData, once it is seen to keep the contract of curated files.
+def _given(path: Path, key: str) -> ln.Artifact:
+    import lamindb as ln
 
-    Args:
-        path: the file.
-        dataset: its name.
-        report: what preprocessing found.
-        made_from: keys or uids of the raw artifacts; if one is simulated, so is this.
+    from perturbench_lamin.lineage import runs
 
-    Raises:
-        InputError: the file does not keep the contract.
-    """
-    open_curated(path, backed=True)[0].file.close()
-    simulated = any(is_simulated(key) for key in made_from)
+    checksum = sha256(path)
+    transform = ln.Transform.filter(key=keys.GIVEN_TRANSFORM).first() or ln.Transform(
+        key=keys.GIVEN_TRANSFORM, kind="pipeline", description="Take a file as it was given"
+    )
+    told = {"file": path.name, "sha256": checksum}
+    run = ln.Run(transform.save(), name=path.name, status="started", params=told).save()
     artifact = artifacts.save(
-        path,
-        keys.curated(dataset),
-        f"{'SIMULATED ' if simulated else ''}{dataset}, curated: {report.cells:,} cells × {report.genes_out:,} genes, "
-        f"{report.conditions:,} conditions in {report.states:,} covariate states",
-        features={
-            "dataset": dataset,
-            "simulated": simulated,
-            "n_cells": report.cells,
-            "n_genes": report.genes_out,
-            "n_conditions": report.conditions,
-        },
+        path, key, f"File {path.name} as it was given, SHA-256 {checksum}", features={"sha256": checksum}, run=run
     )
-    artifact.n_observations = report.cells
-    return artifact.save()
-
-
-def save_split(path: Path, split: pd.Series, dataset: str, task: str, seed: int) -> ln.Artifact:
-    """Register a frozen split, with how many cells each part has."""
-    cells = split.value_counts()
-    counts = {part: int(cells.get(part, 0)) for part in ("train", "val", "test")}
-    shown = ", ".join(f"{part} {count:,}" for part, count in counts.items())
-    return artifacts.save(
-        path,
-        keys.split(dataset, task),
-        f"Split of {dataset} for {task}, seed {seed}: {shown} cells",
-        features={
-            "dataset": dataset,
-            "task": task,
-            "split_seed": seed,
-            "excluded_cells": int(cells.get("", 0)),
-            **{f"{part}_cells": count for part, count in counts.items()},
-        },
-    )
-
-
-def save_splits(made: DatasetSplits, dataset: str, tasks: Sequence[NamedTask], folder: Path) -> list[ln.Artifact]:
-    """Write the splits of a dataset to ``folder`` and register them."""
-    seeds = {task.name: int(str(task.options["seed"])) for task in tasks}
-    return [
-        save_split(write_split(split, folder / f"{name}.csv"), split, dataset, name, seeds[name])
-        for name, split in made.splits.items()
-    ]
+    runs.close(run, runs.Status.COMPLETED)
+    return artifact
 
 
 def save_prediction(path: Path, dataset: str, task: str, model: str, seed: int) -> ln.Artifact:

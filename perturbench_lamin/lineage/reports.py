@@ -8,6 +8,7 @@ from pathlib import Path
 import lamindb as ln
 
 from perturbench_lamin.files import write_text
+from perturbench_lamin.lineage.artifacts import save_of_run
 
 
 def render(notebook: Path) -> Path:
@@ -23,8 +24,5 @@ def render(notebook: Path) -> Path:
 
 def attach(run: ln.Run, page: Path) -> None:
     """Make ``page`` the report of ``run``."""
-    artifact = ln.Artifact(
-        page, description=f"Report of run {run.uid}", kind="__lamindb_run__", run=False, skip_hash_lookup=True
-    ).save()
-    run.report = artifact
+    run.report = save_of_run(page, f"Report of run {run.uid}")
     run.save()

@@ -12,11 +12,13 @@ from typing import Any
 
 import lamindb as ln
 
-from perturbench_lamin.lineage import keys, sources
+from perturbench_lamin.lineage import keys, reports, sources
 
 FINGERPRINT = "perturbench-step"
 PYTHON = "python"
 """In a run's extra data: the version of Python, which LaminDB's list of packages lacks."""
+CODE = "code"
+"""In a run's extra data: its record of the code."""
 
 
 class Status(IntEnum):
@@ -27,6 +29,9 @@ class Status(IntEnum):
     COMPLETED = 0
     ERRORED = 1
     ABORTED = 2
+
+
+OPEN = (int(Status.STARTED), int(Status.RESTARTED))
 
 
 def start_chain_run(name: str, params: Mapping[str, Any], folder: Path) -> ln.Run:
@@ -46,9 +51,10 @@ def close(run: ln.Run, status: Status) -> None:
     run.save()
 
 
-def remember(run: ln.Run, fingerprint: str) -> None:
-    """Note on a completed run what it was made from, so that the same step need not run again."""
-    run.reference, run.reference_type = fingerprint, FINGERPRINT
+def remember(run: ln.Run, fingerprint: str = "") -> None:
+    """Note on a completed run what it was made from: the same step need not run again. In doubt nothing is noted."""
+    if fingerprint:
+        run.reference, run.reference_type = fingerprint, FINGERPRINT
     run.extra_data = {**(run.extra_data or {}), PYTHON: platform.python_version()}
     run.save()
 
@@ -74,29 +80,79 @@ def outputs(run: ln.Run) -> dict[str, ln.Artifact]:
 
 
 def abort_left_behind(folder: Path) -> int:
-    """Mark runs that a kill left as started, by chains of this machine and folder; return how many.
+    """Settle runs that a kill left behind, by chains of this machine and folder; return how many were aborted.
 
-    Call it only while holding the folder's lock: then no such chain is alive.
+    A run that was started is aborted, with what is left of its source. One that its notebook finished, killed before
+    its report was attached, gets the report now; where that cannot be made any more it counts as aborted, too: no run
+    is completed without source, environment and report. Call it only while holding the folder's lock: then no such
+    chain is alive.
     """
-    open_codes = [int(Status.STARTED), int(Status.RESTARTED)]
-    chains = ln.Run.filter(transform__key=keys.CHAIN_TRANSFORM, _status_code__in=open_codes)
+    chains = ln.Run.filter(transform__key=keys.CHAIN_TRANSFORM)
     ours = [chain for chain in chains if _origin(folder).items() <= (chain.extra_data or {}).items()]
+    alive = [chain for chain in ours if chain._status_code in OPEN]
     left = [
         (child, chain.extra_data)
-        for chain in ours
-        for child in ln.Run.filter(initiated_by_run=chain, _status_code__in=open_codes)
+        for chain in alive
+        for child in ln.Run.filter(initiated_by_run=chain, _status_code__in=OPEN)
     ]
     for run, told in left:
+        _take_code(run, told)
         sources.keep(run, Path(told.get("executed", "")), Path(told.get("cache", "")))
-    for run in [*(run for run, _ in left), *ours]:
+    unfinished = [run for chain in ours for run in _incomplete(chain) if not _complete(run, chain, chain in alive)]
+    for run in [*(run for run, _ in left), *unfinished, *alive]:
         close(run, Status.ABORTED)
-    return len(left)
+    return len(left) + len(unfinished)
 
 
-def announce(chain: ln.Run, executed: Path, cache: Path) -> None:
-    """Note which notebook a chain is about to execute, so that its source can be kept whatever happens."""
-    chain.extra_data = {**chain.extra_data, "executed": str(executed), "cache": str(cache)}
+def _incomplete(chain: ln.Run) -> list[ln.Run]:
+    """Runs of a chain that count as completed and lack something that a completed run has."""
+    completed_ones = ln.Run.filter(initiated_by_run=chain, _status_code=int(Status.COMPLETED))
+    return [run for run in completed_ones if not is_whole(run)]
+
+
+def is_whole(run: ln.Run) -> bool:
+    """Whether a notebook's run has its source, its environment and its report."""
+    is_notebook = run.transform.kind == "notebook"
+    return not is_notebook or bool(run.transform.source_code and run.environment_id and run.report_id)
+
+
+def _complete(run: ln.Run, chain: ln.Run, was_alive: bool) -> bool:
+    """Give a run that its notebook finished what it lacks; return whether it is whole then.
+
+    The executed notebook is this run's only where the chain came no further, and no later chain wrote there.
+    """
+    told = chain.extra_data or {}
+    newest = child_of(chain)
+    if not was_alive or newest is None or newest.pk != run.pk:
+        return False
+    executed = Path(told.get("executed", ""))
+    _take_code(run, told)
+    sources.keep(run, executed, Path(told.get("cache", "")))
+    if run.report is None and executed.is_file():
+        try:
+            reports.attach(run, reports.render(executed))
+        except ValueError:  # cut off in the middle of being written
+            return False
+    return is_whole(run)
+
+
+def _take_code(run: ln.Run, told: Mapping[str, Any]) -> None:
+    """Move what a chain noted of the code that it was about to run to the run itself."""
+    if CODE in told and CODE not in (run.extra_data or {}):
+        run.extra_data = {**(run.extra_data or {}), CODE: told[CODE]}
+        run.save()
+
+
+def announce(chain: ln.Run, executed: Path, cache: Path, code: Mapping[str, Any]) -> None:
+    """Note which notebook a chain is about to execute, with which code, so that this is kept whatever happens."""
+    chain.extra_data = {**chain.extra_data, "executed": str(executed), "cache": str(cache), CODE: dict(code)}
     chain.save()
+
+
+def note_code(run: ln.Run, code: Mapping[str, Any]) -> None:
+    """Note on a run the code that it ran, see :class:`~perturbench_lamin.lineage.code.CodeRecord`."""
+    run.extra_data = {**(run.extra_data or {}), CODE: dict(code)}
+    run.save()
 
 
 def _origin(folder: Path) -> dict[str, str]:

@@ -7,7 +7,9 @@ from pathlib import Path
 import lamindb as ln
 import nbformat
 from lamindb.core._finish import save_context_core
-from lamindb_setup.core.hashing import hash_file
+
+from perturbench_lamin.lineage.artifacts import save_of_run
+from perturbench_lamin.lineage.intact import trouble_of
 
 ENVIRONMENT = "run_env_pip.txt"
 
@@ -20,8 +22,7 @@ def keep(run: ln.Run, executed: Path, cache: Path) -> None:
         executed: the executed notebook, as far as it came.
         cache: the kernel's LaminDB cache.
     """
-    if run.environment is None:
-        _keep_environment(run, cache / "environments" / f"run_{run.uid}" / ENVIRONMENT)
+    keep_environment(run, cache)
     if run.transform.source_code is None and executed.is_file():
         try:
             source = _source_of(executed)
@@ -51,14 +52,16 @@ def _source_of(executed: Path) -> Path:
     return path
 
 
-def _keep_environment(run: ln.Run, packages: Path) -> None:
+def keep_environment(run: ln.Run, cache: Path) -> None:
+    """Save a run's list of packages where the kernel left it, or put it back where the kept one is not intact.
+
+    Args:
+        run: the run.
+        cache: the kernel's LaminDB cache.
+    """
+    packages = cache / "environments" / f"run_{run.uid}" / ENVIRONMENT
     if not packages.is_file() or packages.stat().st_size == 0:
         return
-    known = ln.Artifact.filter(hash=hash_file(packages)[1], kind="__lamindb_run__").first()
-    run.environment = (
-        known
-        or ln.Artifact(
-            packages, description="requirements.txt", kind="__lamindb_run__", run=False, skip_hash_lookup=True
-        ).save()
-    )
-    run.save()
+    if run.environment is None or trouble_of(run.environment, download=False):
+        run.environment = save_of_run(packages, "requirements.txt")
+        run.save()

@@ -1,7 +1,7 @@
 """One call between preprocessing a curated file and registering it, and one after: check, and annotate.
 
 validated = validate_curated(path, "norman19", gene_table="genes_homo_sapiens.csv.gz")
-artifact = products.save_curated(path, "norman19", report, made_from=raw)
+artifact = curations.save_curated(path, "norman19", report, made_from=raw)
 annotate_curated(artifact, validated)
 """
 

@@ -8,6 +8,7 @@ import lamindb as ln
 
 from perturbench_lamin.errors import IntegrityError
 from perturbench_lamin.lineage import artifacts, runs
+from perturbench_lamin.lineage.intact import is_registered
 from perturbench_lamin.reproduction.plan import Plan, RecordedFile, Scratch
 
 
@@ -43,7 +44,7 @@ def _register(file: RecordedFile, scratch: Scratch) -> str:
     copy.parent.mkdir(exist_ok=True)
     shutil.copyfile(file.path, copy)
     artifact = artifacts.save(copy, file.key or file.uid, file.description, features=file.features, kind=file.kind)
-    copy.unlink()
-    if file.hash and artifact.hash != file.hash:
+    if not is_registered(copy, file.hash, file.hash_type, file.features.get("sha256")):
         raise IntegrityError(f"{file.key} ({file.uid}) was altered while it was copied", where=file.path)
+    copy.unlink()
     return str(artifact.uid)

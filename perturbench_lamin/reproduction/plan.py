@@ -10,13 +10,14 @@ from typing import Any, Literal
 from perturbench_lamin.errors import IntegrityError
 
 Start = Literal["deposit", "raw", "curated"]
+Code = Literal["today", "recorded"]
 Trouble = Literal["", "gone", "altered"]
 """As :data:`perturbench_lamin.lineage.intact.Trouble`, which only an instance's process can import."""
 
 GIVEN_FOLDERS: Mapping[Start, tuple[str, ...]] = {
     "deposit": (),
-    "raw": ("raw/",),
-    "curated": ("raw/", "curated/", "splits/"),
+    "raw": ("raw/", "genes/"),
+    "curated": ("raw/", "genes/", "curated/", "splits/"),
 }
 """Where a reproduction starts: artifacts in these folders of the instance are taken as they were recorded."""
 
@@ -35,6 +36,7 @@ class RecordedFile:
         kind: LaminDB's kind, such as ``dataset``.
         features: plain feature values, which notebooks may read.
         trouble: what is wrong with the file since: ``gone`` or ``altered``; empty where nothing is.
+        hash_type: LaminDB's type of ``hash``.
     """
 
     uid: str
@@ -46,6 +48,7 @@ class RecordedFile:
     kind: str = "dataset"
     features: Mapping[str, Any] = field(default_factory=dict)
     trouble: Trouble = ""
+    hash_type: str = "md5"
 
     def require_intact(self) -> None:
         """Check that the file may be used.
@@ -60,6 +63,18 @@ class RecordedFile:
                 where=self.path,
                 fix="It is an input of the reproduction: restore it, or start later with --from.",
             )
+
+
+@dataclass(frozen=True)
+class RecordedCode:
+    """As :class:`perturbench_lamin.lineage.code.CodeRecord`, which only an instance's process can import."""
+
+    commit: str = ""
+    clean: bool = False
+    source: str = ""
+    digest: str = ""
+    modules: Mapping[str, str] = field(default_factory=dict)
+    moved: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,6 +103,8 @@ class RecordedStep:
         seconds: how long it took; None where it did not end.
         packages: name → version of the packages then installed; empty where they were not kept.
         python: version of Python; empty where it was not noted.
+        code: the record of the code that it ran; None where there is none.
+        sources: the kept copy of that code; None where a commit has it, or there is none.
         notes: what a reader should know before trusting a repetition.
     """
 
@@ -104,6 +121,8 @@ class RecordedStep:
     seconds: float | None
     packages: Mapping[str, str]
     python: str
+    code: RecordedCode | None = None
+    sources: RecordedFile | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -116,12 +135,14 @@ class Plan:
         start: where to start.
         steps: to be executed, in this order.
         given: files that steps read and no step makes.
+        code: whether the steps run today's code or the code that they ran.
     """
 
     target: RecordedFile
     start: Start
     steps: tuple[RecordedStep, ...]
     given: tuple[GivenFile, ...]
+    code: Code = "today"
 
     def files(self) -> dict[str, RecordedFile]:
         """Every recorded file of the plan, by uid."""
@@ -151,13 +172,15 @@ class Plan:
                     **one,
                     "inputs": tuple(one["inputs"]),
                     "outputs": tuple(RecordedFile(**file) for file in one["outputs"]),
+                    "code": RecordedCode(**one["code"]) if one["code"] else None,
+                    "sources": RecordedFile(**one["sources"]) if one["sources"] else None,
                     "notes": tuple(one["notes"]),
                 }
             )
             for one in plain["steps"]
         )
         given = tuple(GivenFile(RecordedFile(**one["file"]), one["why"]) for one in plain["given"])
-        return cls(RecordedFile(**plain["target"]), plain["start"], steps, given)
+        return cls(RecordedFile(**plain["target"]), plain["start"], steps, given, plain["code"])
 
 
 @dataclass(frozen=True)
@@ -189,6 +212,11 @@ class Scratch:
     def outcomes(self) -> Path:
         """What came of it."""
         return self.folder / "outcomes.json"
+
+    def code_of(self, step: RecordedStep) -> Path:
+        """The folder of the code that a recorded step ran; steps of the same code share it."""
+        code = step.code or RecordedCode()
+        return self.folder / "code" / (code.source or code.commit)
 
     def step(self, place: int, step: RecordedStep) -> Path:
         """The working folder of a step; its recorded source lies in it."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from perturbench_lamin.errors import ChainError, InputError
 from perturbench_lamin.files import write_text
 from perturbench_lamin.lineage.instance import INSTANCE_VARIABLE
+from perturbench_lamin.reproduction.code import lay_out
 from perturbench_lamin.reproduction.outcome import Outcomes
 from perturbench_lamin.reproduction.plan import Plan, Scratch
 from perturbench_lamin.reproduction.result import StepResult, results
@@ -31,12 +32,15 @@ def reproduce(plan: Plan, keep: Path | None = None) -> list[StepResult]:
 
     Raises:
         InputError: the folder to keep is not empty.
-        IntegrityError: a file that the steps start from is gone or was altered.
-        ChainError: the process that executes the plan came to no end.
+        IntegrityError: a file that the steps start from, or recorded code that is to run, is gone or was altered.
+        ChainError: the process that executes the plan came to no end, or there is no recorded code to run.
     """
     require_inputs(plan)
     with _folder(keep) as folder:
-        return results(plan, _execute(plan, Scratch(folder)))
+        scratch = Scratch(folder)
+        if plan.code == "recorded":
+            lay_out(plan, scratch)
+        return results(plan, _execute(plan, scratch))
 
 
 def require_inputs(plan: Plan) -> None:

@@ -98,10 +98,11 @@ def _file_result(file: RecordedFile, outcome: StepOutcome, names: Mapping[str, s
 
 def _beside_lost(file: RecordedFile, now: Path) -> FileResult:
     """The recorded file cannot be compared with; its registered hash can."""
-    from lamindb_setup.core.hashing import hash_file
+    from perturbench_lamin.lineage.intact import is_registered, tells_all
 
     told = "is gone" if file.trouble == "gone" else "was altered since it was registered"
-    if file.hash and hash_file(now)[1] == file.hash:
+    checksum = file.features.get("sha256")
+    if tells_all(file.hash_type, checksum) and is_registered(now, file.hash, file.hash_type, checksum):
         return FileResult(file.key, "identical", f"the recorded file {told}; the new one has its registered hash")
     return FileResult(file.key, "lost", f"the recorded file {told}: nothing to compare with")
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from perturbench_lamin.errors import ChainError
 from perturbench_lamin.files import write_text
 from perturbench_lamin.lineage.instance import Instance, local_instance
 from perturbench_lamin.reproduction import source
@@ -110,9 +111,8 @@ def _step(session: _Session, place: int, step: RecordedStep) -> StepOutcome:
 
 def _notebook(session: _Session, step: RecordedStep, executed: Path) -> str:
     """Execute a step's recorded source; return what went wrong."""
-    from papermill.exceptions import PapermillExecutionError
-
     from perturbench_lamin.chain import engine
+    from perturbench_lamin.chain.code import package_root
 
     variables = {
         **session.instance.variables(),
@@ -123,13 +123,15 @@ def _notebook(session: _Session, step: RecordedStep, executed: Path) -> str:
         book = source.notebook(step.source, step.title)
         recorded = source.write(book, executed.parent / "recorded" / executed.name)
         parameters = source.parameters(book, step.params, _references(session, step))
-        settings = _settings(book, executed.parent, session.scratch)
-        engine.execute(recorded, executed, {**settings, **parameters}, variables=variables)
-    except PapermillExecutionError as error:
-        return engine.cell_error(error)
-    except Exception as error:  # such as a kernel that died for lack of memory: the step failed, others may go on
+    except ChainError as error:
         return f"{type(error).__name__}: {error}"
-    return ""
+    settings = _settings(book, executed.parent, session.scratch)
+    root = session.scratch.code_of(step) if session.plan.code == "recorded" else package_root()
+    problem = engine.attempt(recorded, executed, {**settings, **parameters}, variables=variables, root=root)
+    loaded = engine.loaded(executed)
+    if not problem and (loaded is None or Path(loaded.root) != root.resolve()):
+        problem = f"The kernel ran the package in {loaded.root if loaded else 'an unknown folder'}, not in {root}"
+    return problem
 
 
 def _references(session: _Session, step: RecordedStep) -> dict[str, str]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from perturbench_lamin.errors import some
-from perturbench_lamin.reproduction.plan import Plan
+from perturbench_lamin.reproduction.code import changed, told
+from perturbench_lamin.reproduction.plan import Plan, RecordedStep
 from perturbench_lamin.reproduction.result import StepResult
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def plan_text(plan: Plan) -> str:
     for place, step in enumerate(plan.steps, start=1):
         took = "did not end" if step.seconds is None else f"took {step.seconds:.0f} s"
         lines.append(f"[{place:2d}] {step.name:36s} {step.transform}, version {step.transform_uid}, {took}")
-        lines += [f"       note: {note}" for note in step.notes]
+        lines += [f"       note: {note}" for note in (*step.notes, *filter(None, [_code(plan, step)]))]
         lines += [f"       {file.key}: the recorded file is {file.trouble}" for file in step.outputs if file.trouble]
     if plan.given:
         lines.append("Taken as recorded:")
@@ -27,6 +28,14 @@ def plan_text(plan: Plan) -> str:
         trouble = f"; its file is {one.file.trouble.upper()}" if one.file.trouble else ""
         lines.append(f"     {one.file.key or one.file.uid} ({one.file.uid}): {one.why}{trouble}")
     return "\n".join(lines)
+
+
+def _code(plan: Plan, step: RecordedStep) -> str:
+    """Which code a step runs, where that is not simply today's as recorded."""
+    if plan.code == "today" or step.code is None:
+        return told(step)
+    kept = f"of commit {step.code.commit[:12]}" if not step.code.source else f"kept as {step.code.source}"
+    return f"runs the recorded code, {kept}"
 
 
 def results_table(results: Sequence[StepResult]) -> pd.DataFrame:
@@ -53,7 +62,7 @@ def results_text(results: Sequence[StepResult]) -> str:
     for result in results:
         then, now = _time(result.step.seconds), _time(result.outcome.seconds)
         lines.append(f"{result.step.name:36s} {result.state:11s} {then:>7s} {now:>7s}  {_detail(result)}".rstrip())
-    return "\n".join([*lines, "", *_environment(results)])
+    return "\n".join([*lines, "", *_environment(results), *_codes(results)])
 
 
 def _detail(result: StepResult) -> str:
@@ -73,6 +82,17 @@ def _environment(results: Sequence[StepResult]) -> list[str]:
         return [*lines, "Environment: no package changed." if known else "Environment: not known."]
     lines.append(f"Environment: {len({name for name, *_ in pairs})} packages changed (then → now):")
     return [*lines, *(f"  {name}  {then or 'not installed'} → {now or 'not installed'}" for name, then, now in pairs)]
+
+
+def _codes(results: Sequence[StepResult]) -> list[str]:
+    """How today's code relates to the record's."""
+    known = [result.step for result in results if result.step.code]
+    unknown = len(results) - len(known)
+    lines = [f"The code of {unknown} steps was not recorded."] if unknown else []
+    others = sorted({name for step in known for name in changed(step)})
+    if not others:
+        return [*lines, "Code: today's is the record's."] if known else lines
+    return [*lines, f"Code: {len(others)} files of today's are not the record's: {some(others)}"]
 
 
 def _time(seconds: float | None) -> str:

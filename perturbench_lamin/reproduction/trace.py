@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import lamindb as ln
-from lamindb_setup.core.hashing import hash_string
 
 from perturbench_lamin.errors import InputError, some
 from perturbench_lamin.lineage import artifacts
 from perturbench_lamin.lineage.features import plain_values
 from perturbench_lamin.lineage.graph import step_name
-from perturbench_lamin.lineage.intact import trouble_of
-from perturbench_lamin.lineage.runs import PYTHON
+from perturbench_lamin.lineage.intact import source_trouble, trouble_of
+from perturbench_lamin.lineage.runs import CODE, PYTHON
 from perturbench_lamin.reproduction.environment import packages
 from perturbench_lamin.reproduction.plan import (
     GIVEN_FOLDERS,
     GivenFile,
     Plan,
+    RecordedCode,
     RecordedFile,
     RecordedStep,
     Start,
@@ -149,7 +149,7 @@ def _obstacle(run: ln.Run) -> str:
         return f"made by a {transform.kind} ({transform.key}), not by a notebook"
     if not transform.source_code:
         return f"the source of {transform.key} was not kept"
-    if transform.hash and hash_string(transform.source_code) != transform.hash:
+    if source_trouble(transform):
         return f"the source of {transform.key} is not what ran: it was edited, or LaminDB blanked a secret"
     return ""
 
@@ -175,6 +175,8 @@ def _recorded_step(run: ln.Run, inputs: list[str], outputs: tuple[RecordedFile, 
         seconds=(run.finished_at - run.started_at).total_seconds() if run.finished_at else None,
         packages=_packages(run),
         python=str((run.extra_data or {}).get(PYTHON, "")),
+        code=RecordedCode(**run.extra_data[CODE]) if CODE in (run.extra_data or {}) else None,
+        sources=_sources(run),
         notes=(*_status_notes(run), *_outside(params)),
     )
 
@@ -196,6 +198,13 @@ def _packages(run: ln.Run) -> dict[str, str]:
     return packages(Path(run.environment.cache(is_run_input=False)).read_text(encoding="utf-8"))
 
 
+def _sources(run: ln.Run) -> RecordedFile | None:
+    """The kept copy of the code that a run ran, if there is one."""
+    uid = (run.extra_data or {}).get(CODE, {}).get("source")
+    kept = ln.Artifact.filter(uid=uid).one_or_none() if uid else None
+    return _recorded_file(kept, download=True) if kept else None
+
+
 def _recorded_file(artifact: ln.Artifact, download: bool) -> RecordedFile:
     trouble = trouble_of(artifact, download=download)
     at_hand = not trouble and (download or isinstance(artifact.path, Path))
@@ -209,4 +218,5 @@ def _recorded_file(artifact: ln.Artifact, download: bool) -> RecordedFile:
         kind=artifact.kind or "dataset",
         features=plain_values(artifact),
         trouble=trouble,
+        hash_type=artifact._hash_type or "",
     )

@@ -206,6 +206,10 @@ def test_real_cells(dataset, task, shared_file, tmp_path):
     by_genes = f"ln.Artifact.get(key='curated/{dataset}.h5ad').run.input_artifacts.filter(key__startswith='genes/')"
     assert tiny.query(tmp_path, f"{by_genes}.count()") == 1
     assert tiny.query(tmp_path, f"ln.Artifact.get(key='curated/{dataset}.h5ad').schema is not None")
+    made = "(lambda r: [sorted(r.params), [[a.key, a.uid] for a in r.input_artifacts.all()], r.params['gene_file']])"
+    told, inputs, gene_file = tiny.query(tmp_path, f"{made}(ln.Artifact.get(key='genes/homo_sapiens.csv.gz').run)")
+    assert told == ["gene_file"], "a table from a file is of no release"
+    assert inputs == [["genes/source/genes_homo_sapiens.csv.gz", gene_file]]
 
 
 def test_a_truncated_raw_file_stops_the_chain_with_its_reason(tmp_path):

@@ -83,12 +83,23 @@ def test_a_changed_file_from_outside_is_noticed(finished):
     assert set(tiny.states(tiny.run(root, 0, str(source))).values()) == {"done"}
 
 
-def test_a_lost_file_of_the_store_is_made_again(finished):
+def test_a_lost_or_forged_file_of_the_store_is_named_and_made_again(finished):
     root, _ = finished
-    assert set(tiny.states(tiny.run(root, 70)).values()) == {"done"}
-    path = tiny.query(root, "ln.Artifact.filter(key='tiny/other.txt').order_by('-id').first().path.as_posix()")
-    Path(path).unlink()
-    assert tiny.states(tiny.run(root, 70)) == {"make": "kept", "double": "kept", "other": "done"}
+    first = tiny.run(root, 70)
+    assert set(tiny.states(first).values()) == {"done"}
+    lost, forged = (
+        Path(tiny.query(root, f"ln.Artifact.get('{first[step][2][key]}').path.as_posix()"))
+        for step, key in (("other", "tiny/other.txt"), ("double", "tiny/doubled.txt"))
+    )
+    lost.unlink()
+    forged.write_text("141")
+    again = tiny.run(root, 70)
+    assert tiny.states(again) == {"make": "kept", "double": "done", "other": "done"}
+    assert [result[2] for result in again.values()] == [result[2] for result in first.values()]
+    assert forged.read_text() == "140"
+    assert lost.exists()
+    assert again["other"][4] == [f"tiny/other.txt ({first['other'][2]['tiny/other.txt']}) is gone"]
+    assert "was altered since it was registered" in again["double"][4][0]
 
 
 @pytest.mark.parametrize("how", ["raise", "die"])

@@ -7,7 +7,8 @@ import tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perturbench_lamin.chain.step import Output, Step, fingerprint, in_order, require_parameters, source_digest
+from perturbench_lamin.chain.notebook import source_digest
+from perturbench_lamin.chain.step import Output, Step, fingerprint, in_order, require_parameters
 from perturbench_lamin.errors import ChainError
 
 

@@ -104,7 +104,7 @@ steps = [
 with only_one(root / "instance") as handle:
     instance = local_instance(root / "instance")
     results = run_chain(Chain("tiny", steps, instance, root / "notebooks", handle))
-print("RESULTS" + json.dumps({r.step.name: [r.state, r.problem, dict(r.outputs), r.run] for r in results}))
+print("RESULTS" + json.dumps({r.step.name: [r.state, r.problem, dict(r.outputs), r.run, r.notes] for r in results}))
 """
 
 CI_VARIABLES = ("CI", "GITHUB_ACTIONS", "LAMIN_TESTING", "BUILD_ID")

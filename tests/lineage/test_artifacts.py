@@ -106,6 +106,75 @@ def test_what_a_run_makes_again_is_not_its_input(artifacts, run, lamin, tmp_path
     assert lamin.context.run.input_artifacts.count() == 0
 
 
+WORDS = (b"one", b"two", b"six")
+
+
+def large(path, middle: bytes):
+    """A file of which LaminDB's hash does not see the middle."""
+    with path.open("wb") as stream:
+        stream.truncate(110 << 20)
+        stream.seek(55 << 20)
+        stream.write(middle)
+    return path
+
+
+def test_large_files_that_differ_in_the_middle_alone_are_versions(artifacts, run, tmp_path):
+    """LaminDB's hash is the same, and it allows a key with a hash once."""
+    saved = [
+        artifacts.save(large(tmp_path / "m.bin", word), "test/middle.bin", "M") for word in (b"one", b"two", b"six")
+    ]
+    assert len({one.uid for one in saved}) == 3
+    assert len({one.stem_uid for one in saved}) == 1
+    for artifact, word in zip(saved, WORDS, strict=True):
+        again = artifacts.save(large(tmp_path / "m.bin", word), "test/middle.bin", "M")
+        assert again.uid == artifact.uid
+        with artifacts.load(artifact.uid).open("rb") as stream:
+            stream.seek(55 << 20)
+            assert stream.read(3) == word
+    with saved[1].path.open("r+b") as stream:
+        stream.seek(55 << 20)
+        stream.write(b"bad")
+    with pytest.raises(IntegrityError, match="altered since"):
+        artifacts.load(saved[1].uid)
+    assert artifacts.save(large(tmp_path / "m.bin", b"two"), "test/middle.bin", "M").uid == saved[1].uid
+    assert artifacts.load(saved[1].uid).stat().st_size == 110 << 20, "it is put back"
+
+
+def test_a_large_file_registered_without_its_sha256_is_told_by_its_content(artifacts, run, lamin, tmp_path):
+    path = large(tmp_path / "old.bin", b"old")
+    old = lamin.Artifact(path, key="test/old.bin", run=run, skip_hash_lookup=True).save()
+    assert artifacts.save(path, "test/old.bin", "Old").uid == old.uid
+    assert artifacts.save(large(tmp_path / "old.bin", b"new"), "test/old.bin", "New").uid != old.uid
+
+
+def test_the_same_page_is_the_report_of_two_runs(artifacts, run, lamin, tmp_path):
+    """LaminDB allows a file without a key once."""
+    from perturbench_lamin.lineage import reports
+
+    page = write(tmp_path, "<p>the same</p>", "page.html")
+    other = lamin.Run(run.transform, status="started").save()
+    reports.attach(run, page)
+    reports.attach(other, page)
+    assert run.report.uid == other.report.uid
+    run.report.path.write_text("forged")
+    reports.attach(other, page)
+    assert run.report.path.read_text() == "<p>the same</p>"
+
+
+def test_a_given_gene_table_is_an_input(artifacts, run, lamin, tmp_path):
+    from perturbench_lamin.lineage import products
+
+    path = write(tmp_path, "ENSG1,A,1,2,x\n", "mine.csv")
+    first = products.gene_source(str(path))
+    assert first.key == "genes/source/mine.csv"
+    assert first.run.transform.key == "perturbench_lamin/given"
+    assert first.run.status == "completed"
+    assert products.gene_source(first.uid).uid == products.gene_source(str(path)).uid == first.uid
+    assert products.gene_table(str(path)).read_text() == path.read_text()
+    assert [one.uid for one in run.input_artifacts.all()] == [first.uid]
+    assert products.gene_table("") is None
+
+
 def test_a_large_file_is_hashed_whole(artifacts, run, tmp_path):
     """LaminDB's own hash leaves out the middle."""
     from perturbench_lamin.lineage.features import plain_values

@@ -61,3 +61,23 @@ def test_the_figure_shows_every_node(chain, tmp_path):
     path = draw(ancestry(chain["checkpoint"]), tmp_path / "lineage.svg")
     assert path.read_text().startswith("<?xml")
     assert draw(ancestry(chain["raw"]), tmp_path / "raw.png").stat().st_size > 1000
+
+
+def test_what_was_altered_is_named_and_how_the_code_is_kept(chain, lamin):
+    from perturbench_lamin.lineage import runs
+    from perturbench_lamin.lineage.graph import ancestry, describe, troubles
+
+    assert troubles(ancestry(chain["checkpoint"])) == []
+    chain["split"].path.write_text("forged")
+    chain["raw"].path.unlink()
+    runs.note_code(chain["checkpoint"].run, {"commit": "abc", "clean": False, "source": "uid", "moved": False})
+    graph = ancestry(chain["checkpoint"])
+    raw, split = chain["raw"], chain["split"]
+    assert sorted(troubles(graph)) == [
+        f"{raw.key} ({raw.uid}) is gone",
+        f"{split.key} ({split.uid}) was altered since it was registered",
+    ]
+    text = describe(graph)
+    assert "ALTERED since it was registered" in next(line for line in text.splitlines() if split.key in line)
+    assert "code        commit abc, with changes, copy uid" in text
+    assert "code        not recorded" in text

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import nbformat
+import nbformat.v4 as nb
+import pytest
+
 from perturbench_lamin.lineage import keys
 
 
@@ -36,8 +40,56 @@ def test_a_notebook_cut_off_by_the_kill_does_not_stop_the_next_chain(lamin, tmp_
     cut = tmp_path / "cut.ipynb"
     cut.write_text('{"cells": [{"cell_type": "co')
     chain = runs.start_chain_run("cut", {}, tmp_path)
-    runs.announce(chain, cut, tmp_path / "cache")
+    runs.announce(chain, cut, tmp_path / "cache", {})
     transform = lamin.Transform(key="cut-notebook", kind="pipeline").save()
     child = lamin.Run(transform, status="started", initiated_by_run=chain).save()
+    assert runs.abort_left_behind(tmp_path) == 1
+    assert lamin.Run.get(child.uid).status == "aborted"
+
+
+@pytest.fixture
+def finished(lamin, tmp_path):
+    """A chain that was killed after its notebook's ``ln.finish()``: chain, run, and where the notebook lies."""
+    from perturbench_lamin.lineage import runs
+
+    executed = tmp_path / "finished.ipynb"
+    nbformat.write(nb.new_notebook(cells=[nb.new_code_cell("1 + 1")]), executed)
+    packages = tmp_path / "packages.txt"
+    packages.write_text(f"one=={tmp_path.name}")
+    chain = runs.start_chain_run("finished", {}, tmp_path)
+    runs.announce(chain, executed, tmp_path / "cache", {"commit": "abc", "clean": True, "source": "", "moved": False})
+    transform = lamin.Transform(key=f"{tmp_path.name}.ipynb", kind="notebook", source_code="1 + 1").save()
+    child = lamin.Run(transform, status="started", initiated_by_run=chain).save()
+    child.environment = lamin.Artifact(packages, description="requirements", kind="__lamindb_run__", run=False).save()
+    runs.close(child, runs.Status.COMPLETED)
+    return chain, child, executed
+
+
+def test_a_run_killed_before_its_report_gets_it(lamin, finished, tmp_path):
+    from perturbench_lamin.lineage import runs
+    from perturbench_lamin.lineage.code import recorded
+
+    chain, child, _ = finished
+    assert runs.abort_left_behind(tmp_path) == 0
+    settled = lamin.Run.get(child.uid)
+    assert settled.status == "completed"
+    assert "</html>" in settled.report.path.read_text()
+    assert recorded(settled).commit == "abc"
+    assert settled.reference is None, "what it was made from is not sure any more: its step runs again"
+    assert lamin.Run.get(chain.uid).status == "aborted"
+
+
+@pytest.mark.parametrize("lost", ["notebook", "environment", "later"])
+def test_a_run_that_cannot_be_made_whole_is_not_completed(lamin, finished, tmp_path, lost):
+    from perturbench_lamin.lineage import runs
+
+    chain, child, executed = finished
+    if lost == "notebook":
+        executed.write_text('{"cells": [{"cell_type": "co')
+    elif lost == "environment":
+        child.environment = None
+        child.save()
+    else:  # an earlier version closed the chain and left the run
+        runs.close(chain, runs.Status.ABORTED)
     assert runs.abort_left_behind(tmp_path) == 1
     assert lamin.Run.get(child.uid).status == "aborted"

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("ingestion", "curation", "training", "evaluation")
 NOTEBOOKS = sorted(str(path.relative_to(ROOT)) for folder in FOLDERS for path in (ROOT / folder).glob("*.ipynb"))
 UNTRACKED = {
-    *("raw_folder", "gene_file", "download_folder", "deposited_folder", "work_folder"),
+    *("raw_folder", "download_folder", "deposited_folder", "work_folder"),
     *("accelerator", "memory", "prefetch"),
 }
 """Parameters that do not change the result: where files lie, and what computes."""
