@@ -11,9 +11,11 @@ import torch
 from lightning import LightningModule
 from torch import Tensor
 
+from perturbench_lamin.errors import InputError
 from perturbench_lamin.loading.batches import Batch
 from perturbench_lamin.loading.vocabulary import Vocabulary
 from perturbench_lamin.models.hyperparameters import GradientHyperparameters, Hyperparameters
+from perturbench_lamin.models.noise import FixedNoise, Noise
 
 CHECKPOINT_KEY = "perturbench_lamin"
 CHECKPOINT_SCHEMA = "1"
@@ -38,6 +40,11 @@ class PerturbationModel(LightningModule):
         epochs: how many epochs a fit takes where that is fixed, else None.
         loss_sums_genes: whether :meth:`loss` is a sum over genes; ``train_loss`` in the history is then divided by
             their number, so that it stands in the units of ``val_loss``.
+        architecture: raised whenever the same hyperparameters come to mean other layers or another use of them, so
+            that an older checkpoint is refused.
+        noise: where training draws from.
+        prediction_noise: where predictions draw from; None, for the means of what has a distribution, unless there
+            is a hyperparameter ``sample_prediction`` that asks for samples.
         provenance: what data it was trained on; strings.
         fingerprint: of these data, see :func:`~perturbench_lamin.loading.fingerprint.fingerprint`.
     """
@@ -48,12 +55,16 @@ class PerturbationModel(LightningModule):
     val_sampling: ClassVar[str] = "control_matched"
     epochs: ClassVar[int | None] = None
     loss_sums_genes: ClassVar[bool] = False
+    architecture: ClassVar[int] = 1
 
     def __init__(self, hyperparameters: Hyperparameters, vocabulary: Vocabulary) -> None:
         super().__init__()
         self.hyperparameters, self.vocabulary = hyperparameters, vocabulary
         self.provenance: Mapping[str, str] = {}
         self.fingerprint: Mapping[str, str] = {}
+        self.noise = Noise()
+        sampled = getattr(hyperparameters, "sample_prediction", False)
+        self.prediction_noise: Noise | None = FixedNoise() if sampled else None
         self.save_hyperparameters({"model": self.name, **asdict(hyperparameters)})
 
     @classmethod
@@ -142,11 +153,26 @@ class PerturbationModel(LightningModule):
             "schema": CHECKPOINT_SCHEMA,
             "version": version("perturbench-lamin"),
             "model": self.name,
+            "architecture": self.architecture,
             "hyperparameters": asdict(self.hyperparameters),
             "vocabulary": self.vocabulary.to_dict(),
             "provenance": dict(self.provenance),
             "fingerprint": dict(self.fingerprint),
         }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Check that the weights are of these layers.
+
+        Raises:
+            InputError: they are of another architecture of the model.
+        """
+        written = checkpoint[CHECKPOINT_KEY].get("architecture", 1)
+        if written != self.architecture:
+            raise InputError(
+                f"The checkpoint is of architecture {written} of {self.name}, this package has {self.architecture}",
+                where=checkpoint[CHECKPOINT_KEY].get("version", "checkpoint"),
+                fix="Train the model again, or predict with the package version that trained it.",
+            )
 
     def log_train_loss(self, loss: Tensor, batch: Batch) -> None:
         """Log ``train_loss``, per gene."""

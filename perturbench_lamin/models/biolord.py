@@ -13,12 +13,9 @@ from perturbench_lamin.loading.vocabulary import Vocabulary
 from perturbench_lamin.models.base import PerturbationModel
 from perturbench_lamin.models.covariates import covariate_slices
 from perturbench_lamin.models.distinct import run_distinct
-from perturbench_lamin.models.gaussian import fixed_noise
 from perturbench_lamin.models.hyperparameters import GradientHyperparameters, Hyperparameters
-from perturbench_lamin.models.mlp import mlp
-
-NOISE = 0.1
-"""Standard deviation of the noise on the cell's code."""
+from perturbench_lamin.models.mlp import at_least_single, mlp
+from perturbench_lamin.models.noise import Noise
 
 
 @dataclass(frozen=True)
@@ -30,6 +27,7 @@ class BioLordHyperparameters(GradientHyperparameters):
         encoder_width: hidden width.
         latent_dim: width of each part of the latent space: of the cell, the perturbation, and each covariate.
         dropout: probability of dropping a hidden unit.
+        noise: standard deviation of the noise on the cell's code.
         penalty_weight: weight of the squared embeddings of the batch's covariates.
         softplus_output: whether softplus makes the prediction positive.
         sample_prediction: whether predictions too have noise on the cell's code, fixed noise, as the reference has
@@ -40,13 +38,14 @@ class BioLordHyperparameters(GradientHyperparameters):
     encoder_width: int = 3072
     latent_dim: int = 32
     dropout: float = 0.1
+    noise: float = 0.1
     penalty_weight: float = 1.0
     softplus_output: bool = True
     sample_prediction: bool = False
 
 
 class BioLord(PerturbationModel):
-    """x̂ = softplus(MLP([MLP(x) + ε; MLP(p); E_c of each covariate c])), ε ~ N(0, 0.1²) (Piran et al., 2024; v1).
+    """x̂ = softplus(MLP([MLP(x) + ε; MLP(p); E_c of each covariate c])), ε ~ N(0, noise²) (Piran et al., 2024; v1).
 
     Trained to rebuild each cell from itself: mean over cells of Σ_genes (x − x̂)², plus penalty_weight times the sum
     over the batch's cells, covariates and dimensions of the squared covariate embeddings. Every covariate, whatever
@@ -72,18 +71,26 @@ class BioLord(PerturbationModel):
 
     def predict(self, batch: Batch) -> Tensor:
         """Decode the control cells' codes with the batch's perturbations and covariates."""
-        code = self.cell_encoder(batch.controls)
-        if self.settings.sample_prediction:
-            code = code + NOISE * fixed_noise(code)
-        return self._decode(code, self._embedded(batch), batch)
+        return self._decode(self._code(batch, self.prediction_noise), self._embedded(batch), batch)
 
     def loss(self, batch: Batch) -> Tensor:
         """The reconstruction and the penalty on covariate embeddings."""
-        code = self.cell_encoder(batch.controls)
+        terms = self.loss_terms(batch)
+        return terms["reconstruction"] + self.settings.penalty_weight * terms["penalty"]
+
+    def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
+        """The terms of the loss, unweighted: ``reconstruction`` and ``penalty``."""
         embedded = self._embedded(batch)
-        rebuilt = self._decode(code + NOISE * torch.randn_like(code), embedded, batch)
-        penalty = torch.stack([values.float().square().sum() for values in embedded]).sum() if embedded else 0.0
-        return (rebuilt.float() - batch.target).square().sum(1).mean() + self.settings.penalty_weight * penalty
+        rebuilt = self._decode(self._code(batch, self.noise), embedded, batch)
+        squares = [at_least_single(values).square().sum() for values in embedded]
+        return {
+            "reconstruction": (at_least_single(rebuilt) - batch.target).square().sum(1).mean(),
+            "penalty": torch.stack(squares).sum() if squares else rebuilt.new_zeros(()),
+        }
+
+    def _code(self, batch: Batch, noise: Noise | None) -> Tensor:
+        code: Tensor = self.cell_encoder(batch.controls)
+        return code if noise is None else code + self.settings.noise * noise.normal("code", code)
 
     def _embedded(self, batch: Batch) -> list[Tensor]:
         pairs = zip(self.covariate_embeddings, self.slices.values(), strict=True)

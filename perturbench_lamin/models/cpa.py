@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, ClassVar, cast
 
 import torch
@@ -15,10 +16,11 @@ from perturbench_lamin.models.adversary import Adversaries
 from perturbench_lamin.models.base import PerturbationModel
 from perturbench_lamin.models.covariates import covariate_slices
 from perturbench_lamin.models.distinct import run_distinct
-from perturbench_lamin.models.gaussian import Gaussian, GaussianEncoder, fixed_noise
+from perturbench_lamin.models.gaussian import Gaussian, GaussianEncoder
 from perturbench_lamin.models.hyperparameters import GradientHyperparameters, Hyperparameters
 from perturbench_lamin.models.inputs import input_width, inputs
-from perturbench_lamin.models.mlp import mlp
+from perturbench_lamin.models.mlp import at_least_single, block, mlp
+from perturbench_lamin.models.noise import Noise
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,13 @@ class CPAHyperparameters(GradientHyperparameters):
         n_layers_encoder: nonlinear blocks of encoder (after its first) and decoder.
         n_layers_pert_emb: nonlinear blocks of the perturbation's network.
         n_layers_covar_emb: nonlinear blocks of each covariate's network.
-        dropout: probability of dropping a hidden unit; the adversaries have none.
-        elementwise_affine: whether the encoder's norms have parameters.
+        dropout: probability of dropping a hidden unit, in the adversaries too.
+        elementwise_affine: whether the norms of the perturbation's and the covariates' networks and of the adversaries
+            have parameters. The encoder's always have, the decoder's never.
         variational: whether the basal code is sampled in training and drawn to N(0, 1).
         softplus_output: whether softplus makes the prediction positive.
         kl_weight: weight of the divergence of the basal code from N(0, 1).
+        use_covariates: whether covariates have networks, and adversaries.
         use_adversary: whether adversaries keep perturbation and covariates out of the basal code.
         adv_classifier_hidden_dim: hidden width of the adversaries.
         adv_classifier_n_layers: their nonlinear blocks.
@@ -43,7 +47,7 @@ class CPAHyperparameters(GradientHyperparameters):
         penalty_weight: weight of the penalty on their slope.
         adv_steps: after the warm-up, one batch of so many, the first of each epoch among them, trains the model and
             the others train the adversaries.
-        n_warmup_epochs: the epochs 0 … n_warmup_epochs train the model alone.
+        n_warmup_epochs: the epochs 0 … n_warmup_epochs train the model alone; with 0 none does.
         generator_every_batch: whether the batches that train the adversaries train the model too.
         embedding: a key of obsm whose rows stand in for expression as the encoder's input; empty for none.
         sample_prediction: whether predictions sample the basal code, with fixed noise, as the reference does with
@@ -62,6 +66,7 @@ class CPAHyperparameters(GradientHyperparameters):
     variational: bool = True
     softplus_output: bool = False
     kl_weight: float = 1.0
+    use_covariates: bool = True
     use_adversary: bool = True
     adv_classifier_hidden_dim: int = 128
     adv_classifier_n_layers: int = 2
@@ -91,32 +96,29 @@ class CPA(PerturbationModel):
     hyperparameters_type: ClassVar[type[Hyperparameters]] = CPAHyperparameters
     train_sampling: ClassVar[str] = "disentanglement"
     loss_sums_genes: ClassVar[bool] = True
+    architecture: ClassVar[int] = 2
 
     def __init__(self, hyperparameters: CPAHyperparameters, vocabulary: Vocabulary) -> None:
         super().__init__(hyperparameters, vocabulary)
         self.settings = settings = hyperparameters
         self.automatic_optimization = not settings.use_adversary
-        self.slices = covariate_slices(vocabulary, least_values=2)
+        self.slices = covariate_slices(vocabulary, least_values=2) if settings.use_covariates else {}
         n_tokens, latent, width = len(vocabulary.perturbations), settings.n_latent, settings.hidden_dim
-        self.encoder = GaussianEncoder(
-            input_width(vocabulary, settings.embedding), width, latent, settings.n_layers_encoder,
-            dropout=settings.dropout, affine=settings.elementwise_affine,
-        )  # fmt: skip
+        self.encoder = GaussianEncoder(self._encoder_body(input_width(vocabulary, settings.embedding)), width, latent)
         self.perturbation_encoder = self._mlp(n_tokens, latent, settings.n_layers_pert_emb)
         self.covariate_encoders = nn.ModuleList(
             self._mlp(place.stop - place.start, latent, settings.n_layers_covar_emb) for place in self.slices.values()
         )
-        self.decoder = self._mlp(latent, len(vocabulary.genes), settings.n_layers_encoder)
+        self.decoder = self._mlp(latent, len(vocabulary.genes), settings.n_layers_encoder, affine=False)
         if settings.use_adversary:
             self.adversaries = Adversaries(
-                latent, settings.adv_classifier_hidden_dim, settings.adv_classifier_n_layers, n_tokens, self.slices
-            )
+                latent, settings.adv_classifier_hidden_dim, settings.adv_classifier_n_layers, n_tokens, self.slices,
+                dropout=settings.dropout, affine=settings.elementwise_affine,
+            )  # fmt: skip
 
     def predict(self, batch: Batch) -> Tensor:
         """Decode the control cells' basal codes with the batch's perturbations and covariates."""
-        code = self.encode(batch)
-        basal = code.sample(fixed_noise(code.mean)) if self.settings.sample_prediction else code.mean
-        return self.decode(basal, batch)
+        return self.decode(self._basal(self.encode(batch), self.prediction_noise), batch)
 
     def encode(self, batch: Batch) -> Gaussian:
         """The basal code of the batch's input cells."""
@@ -134,7 +136,7 @@ class CPA(PerturbationModel):
 
     def loss(self, batch: Batch) -> Tensor:
         """The reconstruction and the divergence, without adversaries."""
-        return self._rebuild(batch)[0]
+        return self._weighted(self.rebuild(batch)[0])
 
     def generator_parameters(self) -> list[nn.Parameter]:
         """All but the adversaries' parameters."""
@@ -153,7 +155,7 @@ class CPA(PerturbationModel):
         """Train the model, the adversaries, or both on one batch, as the schedule says."""
         if not self.settings.use_adversary:
             return super().training_step(batch, batch_idx)
-        warm = self.current_epoch <= self.settings.n_warmup_epochs
+        warm = self.settings.n_warmup_epochs > 0 and self.current_epoch <= self.settings.n_warmup_epochs
         adversaries_turn = not warm and batch_idx % self.settings.adv_steps != 0
         loss = None
         if not adversaries_turn or self.settings.generator_every_batch:
@@ -163,10 +165,12 @@ class CPA(PerturbationModel):
     def generator_step(self, batch: Batch, *, adversarial: bool) -> Tensor:
         """Update all but the adversaries; ``adversarial``: against them. Returns the loss."""
         optimizer: Any = self.optimizers()
-        loss, basal = self._rebuild(batch)
+        terms, basal = self.rebuild(batch)
+        loss = self._weighted(terms)
         self.log_train_loss(loss, batch)
         if adversarial:
-            loss = loss - self.settings.adv_weight * self.adversaries.loss(self.adversaries.logits(basal), batch)
+            cross_entropies = self.adversaries.cross_entropies(self.adversaries.logits(basal), batch)
+            loss = loss - self.settings.adv_weight * cross_entropies.sum()
         self._update(optimizer[0], self.weighted(loss, batch), self.generator_parameters())
         return loss
 
@@ -174,31 +178,53 @@ class CPA(PerturbationModel):
         """Update the adversaries alone, on the basal codes as they are. Returns their loss."""
         optimizer: Any = self.optimizers()
         with torch.no_grad():
-            basal = self._basal(self.encode(batch))
+            basal = self._basal(self.encode(batch), self.noise)
         basal.requires_grad_()
-        logits = self.adversaries.logits(basal)
-        cross_entropy = self.adversaries.loss(logits, batch)
+        terms = self.adversary_terms(basal, batch)
+        cross_entropy = terms["cross_entropies"].sum()
         self.log_mean("train_adversary_loss", cross_entropy.detach(), batch)
-        loss = self.settings.adv_weight * cross_entropy
-        loss = loss + self.settings.penalty_weight * self.adversaries.penalty(logits, basal)
+        loss = self.settings.adv_weight * cross_entropy + self.settings.penalty_weight * terms["penalties"].sum()
         self._update(optimizer[1], self.weighted(loss, batch), self.adversaries.parameters())
         return loss
+
+    def adversary_terms(self, basal: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """What the adversaries lower, unweighted: ``cross_entropies`` and ``penalties``, one for each of them."""
+        logits = self.adversaries.logits(basal)
+        return {
+            "cross_entropies": self.adversaries.cross_entropies(logits, batch),
+            "penalties": self.adversaries.penalties(logits, basal),
+        }
+
+    def rebuild(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+        """The terms of the model's loss, unweighted, ``reconstruction`` and ``kl``, and the basal codes they took."""
+        code = self.encode(batch)
+        basal = self._basal(code, self.noise)
+        rebuilt = at_least_single(self.decode(basal, batch))
+        terms = {"reconstruction": (rebuilt - batch.target).square().sum(1).mean()}
+        if self.settings.variational:
+            terms["kl"] = code.divergence().mean()
+        return terms, basal
 
     def _update(self, optimizer: Any, loss: Tensor, parameters: Iterable[nn.Parameter]) -> None:
         optimizer.zero_grad()
         self.manual_backward(loss, inputs=list(parameters))
         optimizer.step()
 
-    def _rebuild(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        code = self.encode(batch)
-        basal = self._basal(code)
-        loss = (self.decode(basal, batch).float() - batch.target).square().sum(1).mean()
-        if self.settings.variational:
-            loss = loss + self.settings.kl_weight * code.divergence().mean()
-        return loss, basal
+    def _weighted(self, terms: dict[str, Tensor]) -> Tensor:
+        loss = terms["reconstruction"]
+        return loss + self.settings.kl_weight * terms["kl"] if "kl" in terms else loss
 
-    def _basal(self, code: Gaussian) -> Tensor:
-        return code.sample() if self.settings.variational else code.mean
+    def _basal(self, code: Gaussian, noise: Noise | None) -> Tensor:
+        return code.draw(noise if self.settings.variational else None, "basal")
 
-    def _mlp(self, n_in: int, n_out: int, n_layers: int) -> nn.Sequential:
-        return mlp(n_in, self.settings.hidden_dim, n_out, n_layers, dropout=self.settings.dropout)
+    def _encoder_body(self, n_in: int) -> nn.Sequential:
+        """1 + n blocks: unlike the first linear layer of :func:`~.mlp.mlp`, this one too has norm and ReLU."""
+        settings = self.settings
+        widths = [n_in, *[settings.hidden_dim] * settings.n_layers_encoder]
+        blocks = (block(width, settings.hidden_dim, dropout=settings.dropout, affine=True) for width in widths)
+        return nn.Sequential(*chain.from_iterable(blocks))
+
+    def _mlp(self, n_in: int, n_out: int, n_layers: int, affine: bool | None = None) -> nn.Sequential:
+        settings = self.settings
+        affine = settings.elementwise_affine if affine is None else affine
+        return mlp(n_in, settings.hidden_dim, n_out, n_layers, dropout=settings.dropout, affine=affine)

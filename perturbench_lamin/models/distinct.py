@@ -45,7 +45,11 @@ def run_distinct(network: nn.Sequential, codes: Sequence[tuple[Tensor, Tensor]])
     """
     hidden, place = distinct_inputs(codes)
     layers = list(network)
-    drawn = [number for number, layer in enumerate(layers) if isinstance(layer, nn.Dropout) and layer.training]
+    drawn = [number for number, layer in enumerate(layers) if _drops(layer)]
     shared = drawn[0] if drawn else len(layers)
     # A part of a network is of the network's own kind.
     return network[shared:](network[:shared](hidden).index_select(0, place))
+
+
+def _drops(layer: nn.Module) -> bool:
+    return isinstance(layer, nn.Dropout) and layer.training and layer.p > 0

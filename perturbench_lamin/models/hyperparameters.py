@@ -97,7 +97,7 @@ def _rule(name: str) -> str:
     if name.endswith("_probability"):
         return "probability"
     counted = "n_layers" in name or name == "n_warmup_epochs"
-    return "not negative" if counted or name == "wd" or name.endswith("_weight") else "positive"
+    return "not negative" if counted or name in ("wd", "noise") or name.endswith("_weight") else "positive"
 
 
 def _check_range(name: str, value: Any) -> None:

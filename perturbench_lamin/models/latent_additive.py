@@ -14,7 +14,7 @@ from perturbench_lamin.models.covariates import join
 from perturbench_lamin.models.distinct import run_distinct
 from perturbench_lamin.models.hyperparameters import GradientHyperparameters, Hyperparameters
 from perturbench_lamin.models.inputs import input_width, inputs
-from perturbench_lamin.models.mlp import mlp
+from perturbench_lamin.models.mlp import at_least_single, mlp
 from perturbench_lamin.models.relaxed_bernoulli import sample_mask
 
 
@@ -31,7 +31,10 @@ class LatentAdditiveHyperparameters(GradientHyperparameters):
         inject_covariates_decoder: whether the decoder sees them.
         softplus_output: whether softplus makes the prediction positive.
         sparse_mask: whether a mask of 0 and 1 that the perturbation decides picks dimensions of its code: sampled in
-            training (see :func:`~.relaxed_bernoulli.sample_mask`), its mean in prediction.
+            training (see :func:`~.relaxed_bernoulli.sample_mask`), its mean in prediction. The network that decides
+            it has no dropout.
+        sample_prediction: whether predictions sample the mask, with fixed noise, as the reference does with fresh
+            noise; by default they take its mean.
         embedding: a key of obsm whose rows, those of the control cells, stand in for their expression as the input;
             the output stays in gene space. Empty for none.
     """
@@ -46,6 +49,7 @@ class LatentAdditiveHyperparameters(GradientHyperparameters):
     inject_covariates_decoder: bool = True
     softplus_output: bool = True
     sparse_mask: bool = False
+    sample_prediction: bool = False
     embedding: str = ""
 
 
@@ -63,7 +67,8 @@ class LatentAdditive(PerturbationModel):
         self.control_encoder = self._mlp(cell + covariates * settings.inject_covariates_encoder, latent)
         self.perturbation_encoder = self._mlp(len(vocabulary.perturbations), latent)
         if settings.sparse_mask:
-            self.mask_encoder = self._mlp(len(vocabulary.perturbations), latent)
+            # Dropout of 0 rather than none: the layers keep the numbers that checkpoints know them by.
+            self.mask_encoder = self._mlp(len(vocabulary.perturbations), latent, dropout=0.0)
         self.decoder = self._mlp(latent + covariates * settings.inject_covariates_decoder, genes)
 
     def predict(self, batch: Batch) -> Tensor:
@@ -74,12 +79,15 @@ class LatentAdditive(PerturbationModel):
         return nn.functional.softplus(decoded) if self.settings.softplus_output else decoded
 
     def _effect(self, batch: Batch) -> Tensor:
-        code: Tensor = run_distinct(self.perturbation_encoder, [(batch.condition_ids, batch.perturbations)])
+        codes = [(batch.condition_ids, batch.perturbations)]
+        code: Tensor = run_distinct(self.perturbation_encoder, codes)
         if not self.settings.sparse_mask:
             return code
-        logits = self.mask_encoder(batch.perturbations)
-        return code * (sample_mask(logits) if self.training else logits.sigmoid())
+        logits = at_least_single(run_distinct(self.mask_encoder, codes))
+        noise = self.noise if self.training else self.prediction_noise
+        return code * (logits.sigmoid() if noise is None else sample_mask(logits, noise.uniform("mask", logits)))
 
-    def _mlp(self, n_in: int, n_out: int) -> nn.Sequential:
+    def _mlp(self, n_in: int, n_out: int, dropout: float | None = None) -> nn.Sequential:
         settings = self.settings
-        return mlp(n_in, settings.encoder_width, n_out, settings.n_layers, dropout=settings.dropout)
+        dropout = settings.dropout if dropout is None else dropout
+        return mlp(n_in, settings.encoder_width, n_out, settings.n_layers, dropout=dropout)

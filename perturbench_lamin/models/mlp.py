@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from perturbench_lamin.errors import InputError
@@ -35,7 +36,14 @@ def _both(first: nn.Linear, second: nn.Linear, inputs: Tensor) -> Tensor:
 
 
 def mlp(
-    n_in: int, hidden: int, n_out: int, n_layers: int, *, dropout: float | None = None, generation: str = "v1"
+    n_in: int,
+    hidden: int,
+    n_out: int,
+    n_layers: int,
+    *,
+    dropout: float | None = None,
+    affine: bool = False,
+    generation: str = "v1",
 ) -> Perceptron:
     """A multilayer perceptron as the public PerturBench code lays it out.
 
@@ -45,14 +53,13 @@ def mlp(
       then Linear(h, out). Nothing stands between the first two linear layers.
     - ``v0`` (August 2024): n × [Linear, norm, ReLU, dropout], then Linear(h, out).
 
-    The norm is a LayerNorm without parameters.
-
     Args:
         n_in: inputs.
         hidden: width of the hidden layers.
         n_out: outputs.
         n_layers: blocks with a nonlinearity.
         dropout: probability of dropping a hidden unit; None for no dropout layer.
+        affine: whether the norms, LayerNorms, have weight and bias.
         generation: ``v1`` or ``v0``.
     """
     if generation not in ("v0", "v1"):
@@ -60,8 +67,17 @@ def mlp(
     widths = [hidden] * n_layers if generation == "v1" else [n_in, *[hidden] * (n_layers - 1)][:n_layers]
     layers: list[nn.Module] = [nn.Linear(n_in, hidden)] if generation == "v1" else []
     for width in widths:
-        layers += [nn.Linear(width, hidden), nn.LayerNorm(hidden, elementwise_affine=False), nn.ReLU()]
-        if dropout is not None:
-            layers.append(nn.Dropout(dropout))
+        layers += block(width, hidden, dropout=dropout, affine=affine)
     last = hidden if layers else n_in
     return Perceptron(*layers, nn.Linear(last, n_out))
+
+
+def block(n_in: int, n_out: int, *, dropout: float | None, affine: bool) -> list[nn.Module]:
+    """Linear, norm, ReLU, and dropout unless it is None."""
+    layers: list[nn.Module] = [nn.Linear(n_in, n_out), nn.LayerNorm(n_out, elementwise_affine=affine), nn.ReLU()]
+    return layers if dropout is None else [*layers, nn.Dropout(dropout)]
+
+
+def at_least_single(values: Tensor) -> Tensor:
+    """The values in single precision where they are in half: sums, exponentials and densities need it."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))

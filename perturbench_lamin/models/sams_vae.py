@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,10 +13,14 @@ from perturbench_lamin.loading.datamodule import PerturbationData
 from perturbench_lamin.loading.vocabulary import Vocabulary
 from perturbench_lamin.models.base import PerturbationModel
 from perturbench_lamin.models.covariates import join
-from perturbench_lamin.models.gaussian import Gaussian, GaussianEncoder, fixed_noise, standard_log_density
+from perturbench_lamin.models.gaussian import Gaussian, GaussianEncoder
 from perturbench_lamin.models.hyperparameters import GradientHyperparameters, Hyperparameters
-from perturbench_lamin.models.mlp import mlp
+from perturbench_lamin.models.mlp import at_least_single, mlp
+from perturbench_lamin.models.noise import Noise
 from perturbench_lamin.models.relaxed_bernoulli import log_probability, sample_mask
+
+LEAST_DEVIATION = 1e-8
+"""What the standard deviations of codes and effects are at least."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +28,12 @@ class SAMSVAEHyperparameters(GradientHyperparameters):
     """Hyperparameters of :class:`SAMSVAE`, named as in the published configurations.
 
     Attributes:
-        n_layers_encoder_x: blocks of the cell's encoder after its first.
-        n_layers_encoder_e: blocks of the effects' encoder after its first.
+        n_layers_encoder_x: nonlinear blocks of the cell's encoder.
+        n_layers_encoder_e: nonlinear blocks of the effects' encoder.
         n_layers_decoder: nonlinear blocks of the decoder.
         hidden_dim_x: hidden width of all three.
         latent_dim: width of the latent space.
-        dropout: probability of dropping a hidden unit.
+        dropout: probability of dropping a hidden unit of the decoder; the encoders have none.
         mask_prior_probability: prior probability that a perturbation shifts a dimension.
         inject_covariates_encoder: whether the cell's encoder sees the covariates.
         inject_covariates_decoder: whether the decoder sees them.
@@ -97,13 +100,16 @@ class SAMSVAE(PerturbationModel):
     - mean over cells of Σ_tokens (log q(e) − log N(e; 0, 1)) / Σ_tokens N_t, N_t training cells having token t;
     - 1/B · Σ_t (log q(m_t) − log p(m_t)) · n_t / N_t, n_t of the batch's B cells having token t.
 
-    A control, without tokens, adds nothing to the third. Cell encoder and effects' encoder are laid out as CPA's.
+    A control, without tokens, adds nothing to the third. Both encoders are a perceptron of generation v1, without
+    dropout, whose h outputs two heads turn into mean and log variance. Asked for another perturbation, it encodes
+    control cells as if they had its shift.
     """
 
     name: ClassVar[str] = "sams_vae"
     hyperparameters_type: ClassVar[type[Hyperparameters]] = SAMSVAEHyperparameters
     train_sampling: ClassVar[str] = "disentanglement"
     loss_sums_genes: ClassVar[bool] = True
+    architecture: ClassVar[int] = 2
     token_cells: Tensor
 
     def __init__(self, hyperparameters: SAMSVAEHyperparameters, vocabulary: Vocabulary) -> None:
@@ -131,75 +137,73 @@ class SAMSVAE(PerturbationModel):
 
     def predict(self, batch: Batch) -> Tensor:
         """Decode the control cells' basal codes, or the prior's, shifted by the batch's perturbations."""
-        draw = fixed_noise if self.settings.sample_prediction else None
-        shift = self._effects(batch, self._prediction_masks(), draw).shift(len(batch))
-        return self._decode(self._prediction_basal(batch, shift) + shift, batch)
+        noise = self.prediction_noise
+        shift = self._effects(batch, self._masks(noise), noise).shift(len(batch))
+        return self._decode(self._prediction_basal(batch, shift, noise) + shift, batch)
 
     def loss(self, batch: Batch) -> Tensor:
         """The negative evidence bound, estimated at one sample."""
-        masks = self._masks()
-        effects = self._effects(batch, masks, torch.randn_like)
+        return torch.stack(list(self.loss_terms(batch).values())).sum()
+
+    def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
+        """The terms of the loss: ``reconstruction``, ``kl_z``, and ``kl_e`` and ``kl_m`` unless disabled."""
+        masks = self._masks(self.noise)
+        effects = self._effects(batch, masks, self.noise)
         shift = effects.shift(len(batch))
         code = self._encode(batch, shift)
-        basal = code.sample()
-        loss = (self._decode(basal + shift, batch).float() - batch.target).square().sum(1).mean()
-        loss = loss + (code.log_density(basal) - standard_log_density(basal)).mean()
+        basal = code.draw(self.noise, "basal")
+        rebuilt = at_least_single(self._decode(basal + shift, batch))
+        terms = {
+            "reconstruction": (rebuilt - batch.target).square().sum(1).mean(),
+            "kl_z": code.log_ratio(basal).mean(),
+        }
         if not self.settings.disable_e_dist:
-            loss = loss + self._effects_term(effects, batch)
-        return loss if self.settings.disable_sparsity else loss + self._masks_term(masks, batch)
+            terms["kl_e"] = self._effects_term(effects, batch)
+        if not self.settings.disable_sparsity:
+            terms["kl_m"] = self._masks_term(masks, batch)
+        return terms
 
     def _effects_term(self, effects: _Effects, batch: Batch) -> Tensor:
         cells = (batch.perturbations @ self.token_cells).clamp(min=1)[effects.cells]
-        densities = effects.code.log_density(effects.values) - standard_log_density(effects.values)
-        return (densities / cells).sum() / len(batch)
+        return (effects.code.log_ratio(effects.values) / cells).sum() / len(batch)
 
     def _masks_term(self, masks: Tensor, batch: Batch) -> Tensor:
         prior = torch.full_like(masks, self.settings.mask_prior_probability).logit()
         densities = log_probability(masks, self.mask_logits) - log_probability(masks, prior)
         return (densities * batch.perturbations.sum(0) / self.token_cells.clamp(min=1)).sum() / len(batch)
 
-    def _masks(self) -> Tensor:
+    def _masks(self, noise: Noise | None) -> Tensor:
+        """Every token's mask, sampled, or its probability where there is no noise (tokens × dimensions)."""
         if self.settings.disable_sparsity:
             return self.token_cells.new_ones(len(self.token_cells), self.settings.latent_dim)
-        return sample_mask(self.mask_logits)
+        logits = self.mask_logits
+        return logits.sigmoid() if noise is None else sample_mask(logits, noise.uniform("mask", logits))
 
-    def _prediction_masks(self) -> Tensor:
-        if self.settings.disable_sparsity:
-            return self._masks()
-        probability = self.mask_logits.sigmoid()
-        if not self.settings.sample_prediction:
-            return probability
-        # The normal noise's own distribution function makes it uniform.
-        return (torch.special.ndtr(fixed_noise(probability)) < probability).to(probability)
-
-    def _effects(self, batch: Batch, masks: Tensor, draw: Callable[[Tensor], Tensor] | None) -> _Effects:
-        """The effects, sampled with the noise that ``draw`` gives for a shape, or their means."""
+    def _effects(self, batch: Batch, masks: Tensor, noise: Noise | None) -> _Effects:
+        """The effects, sampled, or their means where there is no noise."""
         cells, tokens = batch.perturbations.nonzero(as_tuple=True)
         seen = [(batch.condition_ids[cells], batch.perturbations[cells])]
         if not self.settings.disable_sparsity:
             seen = [(tokens, masks[tokens]), *seen]
         code = self.effect_encoder.of_distinct(seen)
-        if draw is None or self.settings.disable_e_dist:
-            return _Effects(cells, tokens, code, code.mean, masks)
-        return _Effects(cells, tokens, code, code.sample(draw(code.mean)), masks)
+        values = code.draw(None if self.settings.disable_e_dist else noise, "effects")
+        return _Effects(cells, tokens, code, values, masks)
 
     def _encode(self, batch: Batch, shift: Tensor) -> Gaussian:
         cells = join(batch.controls, batch.covariates, self.settings.inject_covariates_encoder)
         code: Gaussian = self.cell_encoder(torch.cat([cells, shift], dim=1))
         return code
 
-    def _prediction_basal(self, batch: Batch, shift: Tensor) -> Tensor:
-        sample = self.settings.sample_prediction
+    def _prediction_basal(self, batch: Batch, shift: Tensor, noise: Noise | None) -> Tensor:
         if self.settings.generative_counterfactual:
-            return fixed_noise(shift) if sample else torch.zeros_like(shift)
-        # A control cell has no perturbation: its posterior is that of no shift.
-        code = self._encode(batch, torch.zeros_like(shift))
-        return code.sample(fixed_noise(code.mean)) if sample else code.mean
+            return torch.zeros_like(shift) if noise is None else noise.normal("basal", shift)
+        return self._encode(batch, shift).draw(noise, "basal")
 
     def _decode(self, latent: Tensor, batch: Batch) -> Tensor:
         decoded: Tensor = self.decoder(join(latent, batch.covariates, self.settings.inject_covariates_decoder))
         return nn.functional.softplus(decoded) if self.settings.softplus_output else decoded
 
     def _encoder(self, n_in: int, n_layers: int) -> GaussianEncoder:
-        settings = self.settings
-        return GaussianEncoder(n_in, settings.hidden_dim_x, settings.latent_dim, n_layers, dropout=settings.dropout)
+        hidden = self.settings.hidden_dim_x
+        body = mlp(n_in, hidden, hidden, n_layers)
+        return GaussianEncoder(body, hidden, self.settings.latent_dim, least_deviation=LEAST_DEVIATION)

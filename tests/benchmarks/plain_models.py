@@ -65,30 +65,35 @@ class Plain(nn.Module):
         return softplus(x) if self.settings.softplus_output else x
 
 
-def perceptron(n_in: int, hidden: int, n_out: int, blocks: int, dropout: float | None = None) -> nn.Sequential:
+def perceptron(
+    n_in: int, hidden: int, n_out: int, blocks: int, dropout: float | None = None, affine: bool = False
+) -> nn.Sequential:
     """Linear, then blocks of linear, norm, ReLU and dropout, then linear."""
-    layers: list[nn.Module] = [nn.Linear(n_in, hidden)]
-    for _ in range(blocks):
-        layers += [nn.Linear(hidden, hidden), nn.LayerNorm(hidden, elementwise_affine=False), nn.ReLU()]
+    layers = [nn.Linear(n_in, hidden)]
+    return nn.Sequential(*layers, *nonlinear([hidden] * blocks, hidden, dropout, affine), nn.Linear(hidden, n_out))
+
+
+def nonlinear(widths: list[int], hidden: int, dropout: float | None, affine: bool) -> list[nn.Module]:
+    """For each width a block of linear, norm, ReLU and dropout."""
+    layers: list[nn.Module] = []
+    for width in widths:
+        layers += [nn.Linear(width, hidden), nn.LayerNorm(hidden, elementwise_affine=affine), nn.ReLU()]
         layers += [] if dropout is None else [nn.Dropout(dropout)]
-    return nn.Sequential(*layers, nn.Linear(hidden, n_out))
+    return layers
 
 
 class Encoder(nn.Module):
-    """Mean and standard deviation of a normal code: blocks of linear, norm, ReLU and dropout, and two heads."""
+    """Mean and standard deviation of a normal code: a network and two heads."""
 
-    def __init__(self, n_in: int, hidden: int, n_out: int, blocks: int, dropout: float, affine: bool = True) -> None:
+    def __init__(self, body: nn.Sequential, hidden: int, n_out: int) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        for width in [n_in] + [hidden] * blocks:
-            layers += [nn.Linear(width, hidden), nn.LayerNorm(hidden, elementwise_affine=affine)]
-            layers += [nn.ReLU(), nn.Dropout(dropout)]
-        self.body = nn.Sequential(*layers)
+        self.body = body
         self.mean, self.log_variance = nn.Linear(hidden, n_out), nn.Linear(hidden, n_out)
 
     def forward(self, x: Tensor) -> Normal:
         hidden = self.body(x)
-        return Normal(self.mean(hidden), torch.exp(0.5 * self.log_variance(hidden)), validate_args=False)
+        deviation = torch.exp(0.5 * self.log_variance(hidden)).clamp(min=1e-8)
+        return Normal(self.mean(hidden), deviation, validate_args=False)
 
 
 def sample(code: Normal) -> Tensor:
@@ -151,22 +156,20 @@ class PlainCPA(Plain):
 
     def __init__(self, settings: Any, vocabulary: Vocabulary) -> None:
         super().__init__(settings, vocabulary)
-        self.widths_used = [width for width in self.widths if width > 1]
-        width, latent, depth, dropout = (
-            settings.hidden_dim,
-            settings.n_latent,
-            settings.n_layers_encoder,
-            settings.dropout,
-        )
+        self.widths_used = [width for width in self.widths if width > 1] * settings.use_covariates
+        width, latent, depth = settings.hidden_dim, settings.n_latent, settings.n_layers_encoder
+        options = {"dropout": settings.dropout, "affine": settings.elementwise_affine}
         self.model = nn.Module()
-        self.model.encoder = Encoder(self.genes, width, latent, depth, dropout, settings.elementwise_affine)
-        self.model.of_perturbation = perceptron(self.tokens, width, latent, settings.n_layers_pert_emb, dropout)
+        body = nonlinear([self.genes] + [width] * depth, width, settings.dropout, affine=True)
+        self.model.encoder = Encoder(nn.Sequential(*body), width, latent)
+        self.model.of_perturbation = perceptron(self.tokens, width, latent, settings.n_layers_pert_emb, **options)
         self.model.of_covariates = nn.ModuleList(
-            perceptron(values, width, latent, settings.n_layers_covar_emb, dropout) for values in self.widths_used
+            perceptron(values, width, latent, settings.n_layers_covar_emb, **options) for values in self.widths_used
         )
-        self.model.decoder = perceptron(latent, width, self.genes, depth, dropout)
+        self.model.decoder = perceptron(latent, width, self.genes, depth, settings.dropout)
+        width, depth = settings.adv_classifier_hidden_dim, settings.adv_classifier_n_layers
         self.classifiers = nn.ModuleList(
-            perceptron(latent, settings.adv_classifier_hidden_dim, values, settings.adv_classifier_n_layers)
+            perceptron(latent, width, values, depth, **options)
             for values in [self.tokens, *self.widths_used] * settings.use_adversary
         )
 
@@ -219,7 +222,7 @@ class PlainCPA(Plain):
 
     def covariates(self, cells: Cells) -> list[Tensor]:
         """The one-hot code of each covariate that has several values."""
-        return [c for c in cells.c.split(self.widths, 1) if c.shape[1] > 1]
+        return [c for c in cells.c.split(self.widths, 1) if c.shape[1] > 1] * self.settings.use_covariates
 
     def cross_entropy(self, basal: Tensor, cells: Cells) -> tuple[Tensor, list[Tensor]]:
         """Summed over classifiers, and their logits."""
@@ -235,17 +238,16 @@ class PlainSAMSVAE(Plain):
 
     def __init__(self, settings: Any, vocabulary: Vocabulary) -> None:
         super().__init__(settings, vocabulary)
-        width, latent, dropout, covariates = (
-            settings.hidden_dim_x, settings.latent_dim, settings.dropout, sum(self.widths)
-        )  # fmt: skip
+        width, latent, covariates = settings.hidden_dim_x, settings.latent_dim, sum(self.widths)
         self.masked = not settings.disable_sparsity
         if self.masked:
             self.mask_logits = nn.Parameter(-torch.ones(self.tokens, latent))
-        self.effects = Encoder(latent * self.masked + self.tokens, width, latent, settings.n_layers_encoder_e, dropout)
+        body = perceptron(latent * self.masked + self.tokens, width, width, settings.n_layers_encoder_e)
+        self.effects = Encoder(body, width, latent)
         n_in = self.genes + covariates * settings.inject_covariates_encoder + latent
-        self.encoder = Encoder(n_in, width, latent, settings.n_layers_encoder_x, dropout)
+        self.encoder = Encoder(perceptron(n_in, width, width, settings.n_layers_encoder_x), width, latent)
         n_in = latent + covariates * settings.inject_covariates_decoder
-        self.decoder = perceptron(n_in, width, self.genes, settings.n_layers_decoder, dropout)
+        self.decoder = perceptron(n_in, width, self.genes, settings.n_layers_decoder, settings.dropout)
         self.token_cells = torch.ones(self.tokens)
 
     def loss(self, cells: Cells) -> Tensor:
@@ -273,7 +275,8 @@ class PlainSAMSVAE(Plain):
 
     def mask(self) -> Tensor:
         """Samples of 0 and 1 with the gradient of their relaxation at temperature 0.5."""
-        u = torch.rand_like(self.mask_logits).clamp(1e-6, 1 - 1e-6)
+        least = torch.finfo(torch.float32).eps
+        u = torch.rand_like(self.mask_logits).clamp(least, 1 - least)
         soft = torch.sigmoid((self.mask_logits + torch.log(u) - torch.log(1 - u)) / 0.5)
         return (soft > 0.5).float() + soft - soft.detach()
 
@@ -301,7 +304,7 @@ class PlainBioLord(Plain):
         code = self.of_cell(cells.x)
         pairs = zip(self.of_covariates, cells.c.split(self.widths, 1), strict=True)
         embedded = [table(c.argmax(1)) for table, c in pairs]
-        noisy = code + 0.1 * torch.randn_like(code)
+        noisy = code + self.settings.noise * torch.randn_like(code)
         rebuilt = self.positive(self.decoder(torch.cat([noisy, self.of_perturbation(cells.p), *embedded], 1)))
         penalty = sum((values**2).sum() for values in embedded)
         return ((rebuilt - cells.target) ** 2).sum(1).mean() + self.settings.penalty_weight * penalty

@@ -22,6 +22,8 @@ def plain_mlp(layers, x: np.ndarray) -> np.ndarray:
             x = x @ W.T + b
         elif isinstance(layer, torch.nn.LayerNorm):
             x = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)
+            scale, offset = weights(layer) if layer.elementwise_affine else (1.0, 0.0)
+            x = x * scale + offset
         elif isinstance(layer, torch.nn.ReLU):
             x = np.maximum(x, 0)
     return x
@@ -32,25 +34,27 @@ def numbers(batch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def plain_encoder(encoder, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and log variance of a Gaussian encoder with affine norms."""
-    for layer in encoder.body:
-        x = plain_mlp([layer], x)
-        if isinstance(layer, torch.nn.LayerNorm) and layer.elementwise_affine:
-            scale, offset = weights(layer)
-            x = x * scale + offset
-    return plain_mlp([encoder.mean], x), plain_mlp([encoder.log_variance], x)
+    """Mean and log variance of a Gaussian encoder."""
+    hidden = plain_mlp(encoder.body, x)
+    return plain_mlp([encoder.mean], hidden), plain_mlp([encoder.log_variance], hidden)
 
 
 def n_parameters(module: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def mlp_size(n_in: int, hidden: int, n_out: int, n_layers: int) -> int:
+def mlp_size(n_in: int, hidden: int, n_out: int, n_layers: int, affine: bool = False) -> int:
     """Generation v1: one linear layer before the n blocks, one after them."""
-    return (n_in + 1) * hidden + n_layers * (hidden + 1) * hidden + (hidden + 1) * n_out
+    norms = 2 * hidden * n_layers * affine
+    return (n_in + 1) * hidden + n_layers * (hidden + 1) * hidden + norms + (hidden + 1) * n_out
 
 
-def encoder_size(n_in: int, hidden: int, n_out: int, n_layers: int, affine: bool = True) -> int:
-    """n + 1 linear layers and norms, two heads."""
-    norms = 2 * hidden * (n_layers + 1) * affine
-    return (n_in + 1) * hidden + n_layers * (hidden + 1) * hidden + norms + 2 * (hidden + 1) * n_out
+def heads_size(hidden: int, n_out: int) -> int:
+    """The mean and the log variance of a code."""
+    return 2 * (hidden + 1) * n_out
+
+
+def cpa_encoder_size(n_in: int, hidden: int, n_out: int, n_layers: int) -> int:
+    """n + 1 linear layers, as many norms with parameters, two heads."""
+    norms = 2 * hidden * (n_layers + 1)
+    return (n_in + 1) * hidden + n_layers * (hidden + 1) * hidden + norms + heads_size(hidden, n_out)

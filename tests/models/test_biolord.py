@@ -14,10 +14,9 @@ from perturbench_lamin.loading.batches import Batch, BatchLoader, Disentanglemen
 from perturbench_lamin.loading.curated import CuratedData
 from perturbench_lamin.loading.dataset import SplitData
 from perturbench_lamin.loading.vocabulary import Vocabulary
-from perturbench_lamin.models.biolord import NOISE
 
 TWO = Tiny(treatments=("none", "drug", "both")).data()
-VALUES = SMALL["biolord"] | {"penalty_weight": 2.5}
+VALUES = SMALL["biolord"] | {"penalty_weight": 2.5, "noise": 0.3}
 
 
 def renamed() -> CuratedData:
@@ -49,7 +48,7 @@ def plain(model, batch: Batch, noise: np.ndarray | float) -> tuple[np.ndarray, f
         values = c[:, start : start + len(table)].argmax(1)
         embedded.append(table.detach().double().numpy()[values])
         start += len(table)
-    code = plain_mlp(model.cell_encoder, x) + NOISE * noise
+    code = plain_mlp(model.cell_encoder, x) + 0.3 * noise
     latent = np.hstack([code, plain_mlp(model.perturbation_encoder, p), *embedded])
     return softplus(plain_mlp(model.decoder, latent)), sum((values**2).sum() for values in embedded)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from lightning import Callback
 from model_tools import SMALL, fitted, fresh, module
-from plain_networks import encoder_size, mlp_size, n_parameters, numbers, plain_encoder, plain_mlp, softplus
+from plain_networks import cpa_encoder_size, mlp_size, n_parameters, numbers, plain_encoder, plain_mlp, softplus
 from tiny_curated import Tiny, random_split
 
 from perturbench_lamin.loading.batches import Batch, BatchLoader, Disentanglement
@@ -23,15 +23,39 @@ def train_batch(size: int = 40, seed: int = 0) -> Batch:
     return next(iter(BatchLoader(Disentanglement(train), batch_size=size, seed=seed, shuffle=True)))
 
 
+def randomized(model):
+    """The norms' weights are no longer 1 and 0."""
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.LayerNorm) and layer.elementwise_affine:
+            torch.nn.init.normal_(layer.weight)
+            torch.nn.init.normal_(layer.bias)
+    return model
+
+
 @pytest.mark.parametrize("use_adversary", [True, False])
+@pytest.mark.parametrize("use_covariates", [True, False])
 @pytest.mark.parametrize("affine", [True, False])
-def test_parameter_counts(use_adversary, affine):
-    model, vocabulary = fresh("cpa", DATA, VALUES | {"use_adversary": use_adversary, "elementwise_affine": affine})
+def test_parameter_counts(use_adversary, use_covariates, affine):
+    """Norms with parameters: the encoder's two always, the decoder's never, those of the others as asked for."""
+    more = {"use_adversary": use_adversary, "use_covariates": use_covariates, "elementwise_affine": affine}
+    model, vocabulary = fresh("cpa", DATA, VALUES | more)
     genes, tokens = len(vocabulary.genes), len(vocabulary.perturbations)
-    expected = encoder_size(genes, 48, 12, 1, affine) + mlp_size(tokens, 48, 12, 1) + mlp_size(3, 48, 12, 1)
-    expected += mlp_size(12, 48, genes, 1)
-    expected += use_adversary * (mlp_size(12, 16, tokens, 1) + mlp_size(12, 16, 3, 1))
+    expected = cpa_encoder_size(genes, 48, 12, 1) + mlp_size(12, 48, genes, 1)
+    expected += mlp_size(tokens, 48, 12, 1, affine)
+    expected += use_covariates * mlp_size(3, 48, 12, 1, affine)
+    expected += use_adversary * mlp_size(12, 16, tokens, 1, affine)
+    expected += use_adversary * use_covariates * mlp_size(12, 16, 3, 1, affine)
     assert n_parameters(model) == expected
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+def test_every_network_has_the_models_dropout(dropout):
+    model, _ = fresh("cpa", DATA, VALUES | {"dropout": dropout})
+    networks = [model.encoder.body, model.decoder, model.perturbation_encoder, *model.covariate_encoders,
+                model.adversaries.perturbation, *model.adversaries.covariates]  # fmt: skip
+    assert [[layer.p for layer in n if isinstance(layer, torch.nn.Dropout)] for n in networks] == [
+        [dropout] * 2, *[[dropout]] * 5
+    ]  # fmt: skip
 
 
 def plain_decode(model, basal: np.ndarray, batch: Batch) -> np.ndarray:
@@ -44,7 +68,7 @@ def plain_decode(model, basal: np.ndarray, batch: Batch) -> np.ndarray:
 @pytest.mark.parametrize("values", [{}, {"softplus_output": True, "kl_weight": 3.0}, {"variational": False}])
 @pytest.mark.parametrize("size", [1, 20])
 def test_loss_and_prediction_are_the_formulas(values, size):
-    model, _ = fresh("cpa", DATA, VALUES | values)
+    model = randomized(fresh("cpa", DATA, VALUES | values)[0])
     batch = train_batch(size)
     mean, log_variance = plain_encoder(model.encoder, numbers(batch)[0])
     np.testing.assert_allclose(
@@ -66,15 +90,14 @@ def log_softmax(x: np.ndarray) -> np.ndarray:
 
 
 def test_the_adversaries_loss_and_penalty_are_the_formulas():
-    model, _ = fresh("cpa", DATA, VALUES)
-    adversaries = model.adversaries.double()
+    adversaries = randomized(fresh("cpa", DATA, VALUES)[0]).adversaries.double()
     batch, basal = train_batch(), torch.randn(40, 12, dtype=torch.float64, requires_grad=True)
     logits = adversaries.logits(basal)
     _, p, c = numbers(batch)
     z = basal.detach().numpy()
     expected = -(p * log_softmax(plain_mlp(adversaries.perturbation, z))).sum(1).mean()
     expected -= (c[:, :3] * log_softmax(plain_mlp(adversaries.covariates[0], z))).sum(1).mean()
-    np.testing.assert_allclose(adversaries.loss(logits, batch).item(), expected, rtol=1e-5)
+    np.testing.assert_allclose(adversaries.cross_entropies(logits, batch).sum().item(), expected, rtol=1e-5)
     slopes = []
     for network in (adversaries.perturbation, adversaries.covariates[0]):
         slope, step = np.zeros_like(z), 1e-5
@@ -84,7 +107,7 @@ def test_the_adversaries_loss_and_penalty_are_the_formulas():
             down[0, place[1]] -= step
             slope[place] = (plain_mlp(network, up).sum() - plain_mlp(network, down).sum()) / (2 * step)
         slopes.append((slope**2).mean())
-    np.testing.assert_allclose(adversaries.penalty(logits, basal).item(), sum(slopes), rtol=1e-4)
+    np.testing.assert_allclose(adversaries.penalties(logits, basal).detach(), slopes, rtol=1e-4)
 
 
 class Steps(Callback):
@@ -117,12 +140,14 @@ def trained(callback, **values):
 
 
 @pytest.mark.parametrize("every", [False, True])
-def test_the_schedule(every):
+@pytest.mark.parametrize(("n_warmup_epochs", "first"), [(0, 0), (1, 2)])
+def test_the_schedule(every, n_warmup_epochs, first):
+    """The epochs up to ``n_warmup_epochs`` have no adversaries; with 0 none is without."""
     steps = Steps()
-    trained(steps, n_warmup_epochs=0, adv_steps=3, generator_every_batch=every)
+    trained(steps, n_warmup_epochs=n_warmup_epochs, adv_steps=3, generator_every_batch=every)
     assert max(batch for _, batch, *_ in steps.rows) >= 3
     for epoch, batch, adversaries, model in steps.rows:
-        turn = epoch > 0 and batch % 3 != 0
+        turn = epoch >= first and batch % 3 != 0
         assert adversaries == turn
         assert model == (every or not turn)
 
@@ -146,7 +171,7 @@ class Loose:
 
     def cross_entropy(self, batch: Batch) -> float:
         logits = self.model.adversaries.logits(self.model.encode(batch).mean)
-        return self.model.adversaries.loss(logits, batch).item()
+        return self.model.adversaries.cross_entropies(logits, batch).sum().item()
 
 
 def test_adversaries_improve_in_their_steps_and_lose_in_the_models():

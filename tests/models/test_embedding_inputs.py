@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from model_tools import SMALL, fitted, module
-from plain_networks import encoder_size, mlp_size, n_parameters
+from plain_networks import cpa_encoder_size, mlp_size, n_parameters
 from tiny_curated import Tiny, random_split
 
 from perturbench_lamin.errors import InputError
@@ -40,7 +40,7 @@ def test_parameter_counts():
     expected = mlp_size(5 + c, 48, 12, 1) + mlp_size(p, 48, 12, 1) + mlp_size(12 + c, 48, genes, 1)
     assert n_parameters(latent) == expected
     cpa = build("cpa", SMALL["cpa"] | {"embedding": "X_scgpt"}, vocabulary)
-    assert n_parameters(cpa.encoder) == encoder_size(5, 48, 12, 1)
+    assert n_parameters(cpa.encoder) == cpa_encoder_size(5, 48, 12, 1)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -29,6 +29,7 @@ CASES = {
     "decoder_only of perturbations": ("decoder_only", {"use_covariates": False, "softplus_output": False}),
     "cpa": ("cpa", {"adv_steps": 3, "n_layers_encoder": 2, "adv_classifier_n_layers": 2}),
     "cpa without affine norms": ("cpa", {"adv_steps": 2, "elementwise_affine": False, "softplus_output": True}),
+    "cpa without covariates": ("cpa", {"adv_steps": 2, "use_covariates": False}),
     "cpa without adversary": ("cpa", {"use_adversary": False}),
     "sams_vae": ("sams_vae", {}),
     "sams_vae without covariates": (

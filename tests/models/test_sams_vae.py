@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from model_tools import SMALL, fitted, fresh, module
-from plain_networks import encoder_size, mlp_size, n_parameters, numbers, plain_encoder, plain_mlp, softplus
+from plain_networks import heads_size, mlp_size, n_parameters, numbers, plain_encoder, plain_mlp, softplus
 from scipy.stats import bernoulli, norm
 from tiny_curated import Tiny, random_split
 
@@ -32,8 +32,14 @@ def test_parameter_counts(values):
     genes, tokens, d = len(vocabulary.genes), len(vocabulary.perturbations), 12
     masks = 0 if values.get("disable_sparsity") else tokens * d
     injected = vocabulary.n_covariates * values.get("inject_covariates_encoder", True)
-    expected = masks + encoder_size(tokens + d * bool(masks), 48, d, 1) + encoder_size(genes + d + injected, 48, d, 1)
-    assert n_parameters(model) == expected + mlp_size(d + injected, 48, genes, 1)
+    encoders = [mlp_size(n, 48, 48, 1) + heads_size(48, d) for n in (tokens + d * bool(masks), genes + d + injected)]
+    assert n_parameters(model) == masks + sum(encoders) + mlp_size(d + injected, 48, genes, 1)
+
+
+def test_only_the_decoder_has_dropout():
+    model, _ = fresh("sams_vae", DATA, VALUES | {"dropout": 0.4})
+    found = [name for name, layer in model.named_modules() if isinstance(layer, torch.nn.Dropout) and layer.p]
+    assert [name.split(".")[0] for name in found] == ["decoder"]
 
 
 def plain_loss(model, batch: Batch, masks: np.ndarray, effect_noise: np.ndarray, basal_noise: np.ndarray) -> float:
@@ -82,11 +88,13 @@ def test_the_loss_is_its_formula(values, size, monkeypatch):
     if not model.settings.disable_sparsity:
         torch.nn.init.normal_(model.mask_logits)
         masks = np.random.default_rng(1).integers(0, 2, (n_tokens, 12)).astype(float)
-        monkeypatch.setattr(sams_vae, "sample_mask", lambda logits: torch.tensor(masks, dtype=torch.float32))
+        monkeypatch.setattr(sams_vae, "sample_mask", lambda logits, uniform: torch.tensor(masks, dtype=torch.float32))
     rows = int(batch.perturbations.sum())
     torch.manual_seed(5)
     loss = model.loss(batch).item()
     torch.manual_seed(5)
+    if not model.settings.disable_sparsity:
+        torch.rand(n_tokens, 12)
     effect_noise = None if model.settings.disable_e_dist else torch.randn(rows, 12).double().numpy()
     basal_noise = torch.randn(size, 12).double().numpy()
     np.testing.assert_allclose(loss, plain_loss(model, batch, masks, effect_noise, basal_noise), rtol=1e-4)
@@ -110,7 +118,7 @@ def test_prediction_decodes_the_controls_code_shifted_by_the_mean_effects():
     for cell, token in zip(*np.nonzero(p), strict=True):
         seen = np.concatenate([masks[token], p[cell]])[None]
         shift[cell] += masks[token] * plain_encoder(model.effect_encoder, seen)[0][0]
-    basal = plain_encoder(model.cell_encoder, np.hstack([x, c, np.zeros_like(shift)]))[0]
+    basal = plain_encoder(model.cell_encoder, np.hstack([x, c, shift]))[0]
     expected = softplus(plain_mlp(model.decoder, np.hstack([basal + shift, c])))
     np.testing.assert_allclose(model.predict(batch).detach().numpy(), expected, rtol=1e-4, atol=1e-5)
 
