@@ -200,6 +200,8 @@ def _in_folder(folder: Path, *, held: bool) -> Instance | None:
 def _look(folder: Path) -> Instance | _Moved | None:
     """What a folder has."""
     slug = _marked(folder)
+    if slug and not re.fullmatch(r"[^/\s]+/[^/\s]+", slug):
+        raise ChainError(f"Not the name of an instance: {slug[:80]!r}", where=_marker(folder), fix="Remove this file.")
     known = read_settings(slug) if slug else None
     if known is not None and known.store is None:  # on a server or in a bucket: not in any folder
         return Instance(slug, folder)

@@ -60,7 +60,7 @@ class Store:
         with self._connection() as database:
             (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
             if found != "ok":
-                raise sqlite3.DatabaseError(found)
+                raise sqlite3.DatabaseError(" ".join(found.split()))
             _check_migrations(database, self.root)
             return self._recorded(database)
 
