@@ -14,6 +14,7 @@ from lamindb_setup.core.hashing import hash_file
 
 from perturbench_lamin.errors import InputError, IntegrityError, nearest
 from perturbench_lamin.files import atomic_path, sha256
+from perturbench_lamin.lineage.copies import local_copy
 from perturbench_lamin.lineage.features import annotate
 from perturbench_lamin.lineage.project import label
 
@@ -113,7 +114,7 @@ def require(artifact: ln.Artifact) -> Path:
         raise IntegrityError(
             f"The file of artifact {artifact.key} ({artifact.uid}) is gone", where=artifact.path, fix=fix
         )
-    path = Path(artifact.cache(is_run_input=False))
+    path = local_copy(artifact)
     if not _is_intact(artifact):
         raise IntegrityError(
             f"The file of artifact {artifact.key} ({artifact.uid}) was altered since it was registered",
@@ -127,7 +128,7 @@ def _is_intact(artifact: ln.Artifact) -> bool:
     """Whether the stored file is there and is what was registered."""
     if not artifact.path.exists():
         return False
-    return not artifact.hash or bool(hash_file(Path(artifact.cache(is_run_input=False)))[1] == artifact.hash)
+    return not artifact.hash or bool(hash_file(local_copy(artifact))[1] == artifact.hash)
 
 
 def _restore(artifact: ln.Artifact, path: Path) -> None:

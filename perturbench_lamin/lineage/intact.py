@@ -9,6 +9,7 @@ import lamindb as ln
 from lamindb_setup.core.hashing import hash_file
 
 from perturbench_lamin.files import sha256
+from perturbench_lamin.lineage.copies import local_copy
 from perturbench_lamin.lineage.features import plain_values
 
 Trouble = Literal["", "gone", "altered"]
@@ -25,7 +26,7 @@ def trouble_of(artifact: ln.Artifact, *, download: bool = True) -> Trouble:
         return "gone"
     if not isinstance(artifact.path, Path) and not download:
         return ""
-    path = Path(artifact.cache(is_run_input=False))
+    path = local_copy(artifact)
     if artifact.hash and hash_file(path)[1] != artifact.hash:
         return "altered"
     recorded = plain_values(artifact).get("sha256")
