@@ -42,9 +42,10 @@ def lamin(tmp_path_factory):
     os.environ["LAMIN_SETTINGS_DIR"] = str(folder / "settings")
     os.environ["LAMIN_CACHE_DIR"] = str(folder / "cache")
     (folder / "cache").mkdir()
-    local_instance(folder / "work").connect()
+    instance = local_instance(folder / "work")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of third parties, at import
+        instance.connect()
         import lamindb
 
         from perturbench_lamin.lineage.features import save_features

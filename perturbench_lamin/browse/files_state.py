@@ -35,7 +35,7 @@ def file_states(artifacts: Iterable[ArtifactRecord], *, verify: bool) -> dict[st
     """The state of each file, by uid.
 
     Existence and size are always looked at. Content is where a page shows it, else only when asked, because all bytes
-    must be read for it. Files in remote storage are not looked at: that would need the network.
+    must be read for it. Of remote storage, files that were fetched are looked at.
 
     Args:
         artifacts: whose files.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,27 +14,38 @@ import lamindb as ln
 from lamindb.core.storage.paths import auto_storage_key_from_artifact
 from lamindb.models.run import RUN_CODE_TO_STATUS
 
+from perturbench_lamin.browse.files_state import is_shown
 from perturbench_lamin.browse.read_annotations import labels_of_artifacts, schemas, values_of_artifacts, values_of_runs
 from perturbench_lamin.browse.snapshot import ArtifactRecord, RunRecord, Snapshot, TransformRecord
+from perturbench_lamin.lineage.intact import local_copy
 
 TRASH = -1
 CODE_FIELDS = ("commit", "clean", "source", "moved")
 """Of a run's record of its code."""
 
 
-def read_instance() -> Snapshot:
+def read_instance(*, fetch_all: bool = False) -> Snapshot:
     """Everything that the site shows, from the instance that :mod:`lamindb` is connected to.
 
     Records in LaminDB's trash are read, too, and marked: what was made from them must not lose its past.
+    Of files in remote storage, those whose content a page shows are fetched to LaminDB's cache.
+
+    Args:
+        fetch_all: fetch the other files in remote storage, too.
     """
     return Snapshot(
-        name=str(ln.setup.settings.instance.slug), artifacts=_artifacts(), runs=_runs(), transforms=_transforms()
+        name=str(ln.setup.settings.instance.slug),
+        artifacts=_artifacts(fetch_all),
+        runs=_runs(),
+        transforms=_transforms(),
     )
 
 
-def _artifacts() -> dict[str, ArtifactRecord]:
+def _artifacts(fetch_all: bool) -> dict[str, ArtifactRecord]:
     values, labels, kept_schemas = values_of_artifacts(), labels_of_artifacts(), schemas()
-    roots = {one.id: str(one.root) for one in ln.Storage.objects.all()}
+    storages = {one.id: one for one in ln.Storage.objects.all()}
+    roots = {key: str(one.root) for key, one in storages.items()}
+    wanted = {}
     runs, users = dict(ln.Run.objects.values_list("id", "uid")), dict(ln.User.objects.values_list("id", "handle"))
     records = {}
     for one in ln.Artifact.objects.order_by("id"):
@@ -58,7 +71,24 @@ def _artifacts() -> dict[str, ArtifactRecord]:
             values=values.get(one.id, ()),
             labels=labels.get(one.id, ()),
         )
-    return records
+        if records[one.uid].path is None and (fetch_all or is_shown(records[one.uid])):
+            one.storage = storages[one.storage_id]  # known: no query for each
+            wanted[one.uid] = one
+    return records | {uid: replace(records[uid], path=path) for uid, path in _fetched(wanted).items()}
+
+
+def _fetched(artifacts: Mapping[str, ln.Artifact]) -> dict[str, Path]:
+    """Local copies by uid, as far as the storage answers; of a file that it does not have, a path where nothing is."""
+    paths: dict[str, Path] = {}
+    for uid, artifact in artifacts.items():
+        try:
+            paths[uid] = local_copy(artifact)
+        except FileNotFoundError:
+            paths[uid] = Path(str(artifact.path))
+        except Exception as error:  # of the storage's client: no network, or no right to read
+            warnings.warn(f"Files in {artifact.storage.root} are not shown: {error}", stacklevel=2)
+            break
+    return paths
 
 
 def _runs() -> dict[str, RunRecord]:

@@ -58,7 +58,7 @@ def _written(out: Path, verify: bool) -> Site:
     from perturbench_lamin.cli.progress import interactive
 
     with tqdm(desc="Pages", unit="", disable=not interactive()) as bar:
-        return write_site(read_instance(), out, verify=verify, progress=lambda _: bar.update())
+        return write_site(read_instance(fetch_all=verify), out, verify=verify, progress=lambda _: bar.update())
 
 
 def _tell(site: Site, out: Path) -> None:

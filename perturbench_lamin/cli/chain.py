@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,8 @@ def demo(where: Path, force: bool) -> None:
     raw = simulate_deposit(where / "simulated-deposit")
     click.echo(f"Simulated deposit: {raw}")
     run_benchmark(get_dataset("norman19"), demo_config(raw), Execution(str(where), force=force))
-    click.echo(f"\nEverything as pages:  perturbench-lamin browse --instance {where} --out {where / 'site'}")
+    pages = shlex.join(("perturbench-lamin", "browse", "--instance", str(where), "--out", str(where / "site")))
+    click.echo(f"\nEverything as pages:  {pages}")
     click.echo("\nThese are simulated data. With the real file, downloaded once:\n")
     click.echo("  perturbench-lamin run norman19\n")
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from perturbench_lamin.chain.benchmark import BenchmarkConfig
     from perturbench_lamin.chain.run import StepResult
     from perturbench_lamin.chain.step import Step
+    from perturbench_lamin.lineage.instance import Instance
 
 
 def run_benchmark(dataset: Dataset, config: BenchmarkConfig, execution: Execution) -> None:
@@ -60,10 +61,10 @@ def run_steps(dataset: Dataset, make: Callable[[Path], list[Step]], execution: E
         chain = Chain(dataset.name, steps, instance, notebooks, handle)
         forced = [step.name for step in steps] if execution.force else []
         results = run_chain(chain, force=forced, report=StepLines(), progress=interactive())
-    _conclude(results, folder)
+    _conclude(results, instance)
 
 
-def _conclude(results: list[StepResult], folder: Path) -> None:
+def _conclude(results: list[StepResult], instance: Instance) -> None:
     failed = [result for result in results if result.state == "failed"]
     if failed:
         raise ChainError(
@@ -76,12 +77,12 @@ def _conclude(results: list[StepResult], folder: Path) -> None:
     for result in results:
         for key in result.outputs:
             if key.startswith("leaderboards/"):
-                _show_leaderboard(key, result.outputs[key], folder)
+                _show_leaderboard(key, result.outputs[key], instance)
             elif key.startswith("experiments/"):
-                _show_artifact(key, result.outputs[key], folder)
+                _show_artifact(key, result.outputs[key], instance)
 
 
-def _show_leaderboard(key: str, uid: str, folder: Path) -> None:
+def _show_leaderboard(key: str, uid: str, instance: Instance) -> None:
     import pandas as pd
 
     from perturbench_lamin.evaluation.leaderboard import to_text
@@ -90,14 +91,14 @@ def _show_leaderboard(key: str, uid: str, folder: Path) -> None:
     board = artifacts.get(uid)
     click.echo(f"\n{to_text(pd.read_csv(artifacts.require(board))).to_string(index=False)}\n")
     click.echo(f"Leaderboard: {key} (artifact {board.uid}), file {board.path}")
-    click.echo(f"How it came about:  perturbench-lamin lineage {board.uid} --instance {folder}")
+    click.echo(f"How it came about:  perturbench-lamin lineage {board.uid} {instance.option}")
 
 
-def _show_artifact(key: str, uid: str, folder: Path) -> None:
+def _show_artifact(key: str, uid: str, instance: Instance) -> None:
     from perturbench_lamin.lineage import artifacts
 
     click.echo(f"\n{key} (artifact {uid}), file {artifacts.require(artifacts.get(uid))}")
-    click.echo(f"How it came about:  perturbench-lamin lineage {uid} --instance {folder}")
+    click.echo(f"How it came about:  perturbench-lamin lineage {uid} {instance.option}")
 
 
 def _check_notebooks(dataset: Dataset, notebooks: Path) -> None:

@@ -15,7 +15,7 @@ from perturbench_lamin import remembered
 from perturbench_lamin.errors import InputError, IntegrityError, nearest
 from perturbench_lamin.files import atomic_path
 from perturbench_lamin.lineage.features import annotate, plain_values
-from perturbench_lamin.lineage.intact import OWN, WHOLE, hash_of, own_hash, told, trouble_of
+from perturbench_lamin.lineage.intact import OWN, WHOLE, hash_of, local_copy, own_hash, told, trouble_of
 from perturbench_lamin.lineage.project import label
 
 OF_RUNS = "__lamindb_run__"
@@ -93,7 +93,7 @@ def _has_content(artifact: ln.Artifact, checksum: str | None) -> bool:
         return True
     recorded = plain_values(artifact).get("sha256")
     if recorded is None:  # registered without: its file tells, if it is still what was registered
-        return not trouble_of(artifact) and remembered.sha256(artifact.cache(is_run_input=False)) == checksum
+        return not trouble_of(artifact) and remembered.sha256(local_copy(artifact)) == checksum
     return bool(recorded == checksum)
 
 
@@ -149,7 +149,7 @@ def require(artifact: ln.Artifact) -> Path:
             where=artifact.path,
             fix="Restore it, or call the run that made it again: it makes again what is gone or was altered.",
         )
-    return Path(artifact.cache(is_run_input=False))
+    return local_copy(artifact)
 
 
 def restore(artifact: ln.Artifact, path: Path) -> None:

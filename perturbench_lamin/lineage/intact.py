@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -37,9 +38,30 @@ def trouble_of(artifact: ln.Artifact, *, download: bool = True) -> Trouble:
         return "gone"
     if not isinstance(artifact.path, Path) and not download:
         return ""
-    path = Path(artifact.cache(is_run_input=False))
     checksum = plain_values(artifact).get("sha256")
-    return "" if is_registered(path, artifact.hash, artifact._hash_type, checksum) else "altered"
+    return "" if is_registered(local_copy(artifact), artifact.hash, artifact._hash_type, checksum) else "altered"
+
+
+def local_copy(artifact: ln.Artifact) -> Path:
+    """The local file of an artifact; of one in remote storage its copy in LaminDB's cache. Not recorded as an input.
+
+    LaminDB takes a copy to be current by its time alone. One that is not what was registered, such as an altered copy
+    or that of a version before, is fetched again: what the storage holds counts.
+
+    Raises:
+        FileNotFoundError: the storage does not have the file.
+    """
+    from perturbench_lamin.lineage.features import plain_values
+
+    is_remote = not isinstance(artifact.path, Path)
+    if is_remote and not artifact.path.exists():  # LaminDB would give the copy that it has
+        raise FileNotFoundError(str(artifact.path))
+    path = Path(artifact.cache(is_run_input=False, mute=True))
+    checksum = plain_values(artifact).get("sha256") if is_remote else None
+    if is_remote and path.exists() and not is_registered(path, artifact.hash, artifact._hash_type, checksum):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        path = Path(artifact.cache(is_run_input=False, mute=True))
+    return path
 
 
 def is_registered(path: Path, digest: str | None, how: str | None, checksum: object = None) -> bool:

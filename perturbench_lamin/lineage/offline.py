@@ -2,14 +2,16 @@
 
 LaminDB calls :func:`on_import` in every process that imports it (entry point ``lamindb_setup.on_import`` in
 pyproject.toml), the ``lamin`` command and notebook kernels included. A chain's kernel says from here which code it
-loads (:mod:`perturbench_lamin.lineage.loaded`). Two things are set right:
+loads (:mod:`perturbench_lamin.lineage.loaded`). Three things are set right:
 
 - An anonymous user's instance cannot be registered on LaminHub, yet LaminDB asks the hub at every new file and at
   ``ln.finish()``: a ``URLError`` offline, a hang behind a proxy that never answers. The answer is given here.
 - ``ln.track()`` cannot see which notebook runs under the plain ``papermill`` command. It is read from the parent
   process's command line and passed on by the variables that LaminDB looks at first.
+- In a copied or moved folder, LaminDB would go by the name that the folder holds, to the original. The folder's
+  instance is made one of its own first, see :mod:`perturbench_lamin.lineage.instance`.
 
-``tests/lineage/test_offline.py`` says when either is no longer needed.
+``tests/lineage/test_offline.py`` says when one of the first two is no longer needed.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ def on_import() -> None:
     _answer_for_the_hub()
     _name_the_papermill_notebook()
     loaded.tell()
+    _use_the_folder_as_itself()
 
 
 def notebook_variables(notebook: Path) -> Mapping[str, str]:
@@ -64,6 +67,17 @@ def _answer_for_the_hub() -> None:
 
     is_on_hub.answers_for_anonymous = True  # type: ignore[attr-defined]
     InstanceSettings.is_on_hub = property(is_on_hub, doc=ask.__doc__)
+
+
+def _use_the_folder_as_itself() -> None:
+    if "LAMIN_CURRENT_INSTANCE" in os.environ:
+        return
+    here = Path.cwd()
+    folder = next((each for each in (here, *here.parents) if (each / ".lamin" / "current_instance").is_file()), None)
+    if folder is not None:
+        from perturbench_lamin.lineage.instance import settle_copy
+
+        settle_copy(folder)
 
 
 def _name_the_papermill_notebook() -> None:

@@ -13,7 +13,7 @@ from perturbench_lamin.errors import InputError, some
 from perturbench_lamin.lineage import artifacts
 from perturbench_lamin.lineage.features import plain_values
 from perturbench_lamin.lineage.graph import step_name
-from perturbench_lamin.lineage.intact import source_trouble, trouble_of
+from perturbench_lamin.lineage.intact import local_copy, source_trouble, trouble_of
 from perturbench_lamin.lineage.runs import CODE, PYTHON
 from perturbench_lamin.reproduction.environment import packages
 from perturbench_lamin.reproduction.plan import (
@@ -195,7 +195,7 @@ def _outside(params: Mapping[str, Any]) -> list[str]:
 def _packages(run: ln.Run) -> dict[str, str]:
     if run.environment is None or not run.environment.path.exists():
         return {}
-    return packages(Path(run.environment.cache(is_run_input=False)).read_text(encoding="utf-8"))
+    return packages(local_copy(run.environment).read_text(encoding="utf-8"))
 
 
 def _sources(run: ln.Run) -> RecordedFile | None:
@@ -211,7 +211,7 @@ def _recorded_file(artifact: ln.Artifact, download: bool) -> RecordedFile:
     return RecordedFile(
         uid=artifact.uid,
         key=artifact.key or "",
-        path=str(artifact.cache(is_run_input=False) if at_hand else artifact.path),
+        path=str(local_copy(artifact) if at_hand else artifact.path),
         hash=artifact.hash or "",
         suffix=artifact.suffix,
         description=artifact.description or "",
