@@ -303,6 +303,19 @@ def test_out_dir_that_is_a_file(curated_path, tmp_path):
         fit(curated_path, SPLIT, CONFIG, tmp_path / "file")
 
 
+@pytest.mark.parametrize("job", [{}, {"SLURM_JOB_ID": "1", "SLURM_NTASKS": "4", "SLURM_JOB_NAME": "train"}])
+def test_a_machine_with_slurm_is_one_like_others(curated_path, tmp_path, monkeypatch, job):
+    """On the login node and within a batch job of several tasks, without srun; a warning is an error here."""
+    srun = tmp_path / "srun"
+    srun.write_text("#!/bin/sh\nexit 1\n")
+    srun.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    for name, value in job.items():
+        monkeypatch.setenv(name, value)
+    config = TrainConfig("linear", {}, max_epochs=1, batch_size=20, accelerator="cpu")
+    assert len(fit(curated_path, SPLIT, config, tmp_path / "run").history) == 1
+
+
 def test_published_configuration():
     config = TrainConfig.from_published("linear", "norman19", precision="32-true", max_epochs=1)
     assert config.hyperparameters["lr"] == 0.004716813309487752
