@@ -11,14 +11,17 @@ import click
 from perturbench_lamin.catalog.datasets import DATASETS
 from perturbench_lamin.cli.chain_options import Execution, Subject, execution_options, subject_options
 from perturbench_lamin.cli.command import Verb, under
-from perturbench_lamin.cli.options import FILE_OUT, FOLDER, connect, instance_option
+from perturbench_lamin.cli.options import connect, instance_option
+from perturbench_lamin.cli.paths import PICTURE_OUT, FolderOut
 from perturbench_lamin.cli.steps import run_benchmark
 from perturbench_lamin.cli.training_options import settings_options
 from perturbench_lamin.evaluation.profiles import PROFILES
 
 
 @click.command(cls=Verb)
-@click.option("--instance", "where", type=FOLDER, default=Path("demo"), show_default=True, help="Folder to make it in.")
+@click.option(
+    "--instance", "where", type=FolderOut(), default=Path("demo"), show_default=True, help="Folder to make it in."
+)
 @click.option("--force", is_flag=True, help="Run every step again.")
 def demo(where: Path, force: bool) -> None:
     """Run a whole chain on simulated data, without a download.
@@ -84,7 +87,7 @@ def datasets() -> None:
 @click.command(cls=Verb)
 @click.argument("key")
 @instance_option
-@click.option("--figure", type=FILE_OUT, metavar="OUT.png|svg|pdf", help="Draw it, too.")
+@click.option("--figure", type=PICTURE_OUT, metavar="OUT.png|svg|pdf", help="Draw it, too.")
 def lineage(key: str, instance: str | None, figure: Path | None) -> None:
     """Show how the artifact KEY (a key or a uid) came about, back to the raw files.
 

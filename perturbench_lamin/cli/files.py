@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from perturbench_lamin.cli.command import Verb, under
-from perturbench_lamin.cli.options import FILE_IN, FILE_OUT, assignments, keys_options
+from perturbench_lamin.cli.options import assignments, keys_options
+from perturbench_lamin.cli.paths import FILE_IN, PICTURE_OUT, TABLE_OUT, FileOut
 from perturbench_lamin.evaluation.profiles import PROFILES
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _genes, _task, _scoring = under("Genes"), under("Parameters of the task"), under
 
 @click.command(cls=Verb)
 @click.argument("source", metavar="IN.h5ad", type=FILE_IN)
-@click.option("--out", required=True, type=FILE_OUT, metavar="OUT.h5ad", help="The file to write.")
+@click.option("--out", required=True, type=FileOut(), metavar="OUT.h5ad", help="The file to write.")
 @keys_options
 @_genes("--hvg", metavar="N", default=4000, show_default=True, type=click.IntRange(0), help="Highly variable, to keep.")
 @_genes(
@@ -78,7 +79,7 @@ def _tasks() -> Iterator[tuple[str, str]]:
 @click.command(cls=Verb, lists=[("Tasks", _tasks)])
 @click.argument("source", metavar="OBS.csv|h5ad", type=FILE_IN)
 @click.option("--task", required=True, metavar="TASK", help="One of those above.")
-@click.option("--out", required=True, type=FILE_OUT, metavar="OUT.csv", help="The file to write.")
+@click.option("--out", required=True, type=FileOut(), metavar="OUT.csv", help="The file to write.")
 @keys_options
 @_task("--seed", metavar="N", type=int, help="Of the draws.")
 @_task("--max-heldout-covariates", metavar="N", type=int, help="States a perturbation is held out in, at most.")
@@ -133,8 +134,8 @@ def _profiles() -> Iterator[tuple[str, str]]:
     metavar="[NAME=]P.h5ad",
     help="In the same form; may be given several times. The name is the model's.",
 )
-@click.option("--out", required=True, type=FILE_OUT, metavar="OUT.csv|parquet", help="The table to write.")
-@click.option("--report", "page", type=FILE_OUT, metavar="REPORT.html", help="Write one self-contained page, too.")
+@click.option("--out", required=True, type=TABLE_OUT, metavar="OUT.csv|parquet", help="The table to write.")
+@click.option("--report", "page", type=FileOut(), metavar="REPORT.html", help="Write one self-contained page, too.")
 @keys_options
 @_scoring(
     "--profile",
@@ -217,8 +218,10 @@ def evaluate(
     help="Over all conditions, or over the means of covariate states.",
 )
 @click.option("--markdown", is_flag=True, help="Show a Markdown table, the best in bold.")
-@click.option("--out", type=FILE_OUT, metavar="OUT.csv|parquet|md", help="Write it as a table, too.")
-@click.option("--figure", type=FILE_OUT, metavar="OUT.png|svg", help="Draw it, too.")
+@click.option(
+    "--out", type=FileOut(".csv", ".parquet", ".md"), metavar="OUT.csv|parquet|md", help="Write it as a table, too."
+)
+@click.option("--figure", type=PICTURE_OUT, metavar="OUT.png|svg|pdf", help="Draw it, too.")
 def leaderboard(
     tables: tuple[Path, ...],
     perturbation_key: str,

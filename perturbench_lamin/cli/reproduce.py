@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from perturbench_lamin.cli.command import Verb
-from perturbench_lamin.cli.options import FILE_OUT, FOLDER, connect, instance_option
+from perturbench_lamin.cli.options import connect, instance_option
+from perturbench_lamin.cli.paths import FileOut, FolderOut
 from perturbench_lamin.errors import ChainError
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     help="Start from raw, or curated, artifacts as recorded.  [default: ingest again, too]",
 )
 @click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
-@click.option("--keep", type=FOLDER, metavar="FOLDER", help="Keep the scratch instance here.")
-@click.option("--out", type=FILE_OUT, metavar="OUT.csv", help="Write the table of the steps, too.")
+@click.option("--keep", type=FolderOut(), metavar="FOLDER", help="Keep the scratch instance here.")
+@click.option("--out", type=FileOut(), metavar="OUT.csv", help="Write the table of the steps, too.")
 def reproduce(
     key: str, instance: str | None, start: str | None, dry_run: bool, keep: Path | None, out: Path | None
 ) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from perturbench_lamin.cli.command import Decorator, bundle, under
-from perturbench_lamin.cli.options import FILE_IN, assignments
+from perturbench_lamin.cli.options import assignments
+from perturbench_lamin.cli.paths import FILE_IN
 from perturbench_lamin.errors import InputError, nearest
 from perturbench_lamin.loading.placement import MEMORIES
 from perturbench_lamin.models.registry import MODELS

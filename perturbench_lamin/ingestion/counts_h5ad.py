@@ -30,9 +30,11 @@ def write_counts(path: str | Path, counts: sp.csr_matrix, cells: pd.Index, genes
     """
     import anndata as ad
 
+    from perturbench_lamin.hdf5 import write_h5ad
+
     adata = ad.AnnData(counts, obs=pd.DataFrame(index=cells), var=pd.DataFrame(index=genes))
     with atomic_path(path) as temporary:
-        adata.write_h5ad(temporary, compression="lzf")
+        write_h5ad(adata, temporary, compression="lzf")
     return Path(path)
 
 
@@ -69,8 +71,10 @@ def with_raw_counts(path: str | Path, link: str | Path) -> Path:
     """
     import h5py
 
+    from perturbench_lamin.hdf5 import NewHDF5
+
     target = str(Path(path).resolve())
-    with atomic_path(link) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_path(link) as temporary, NewHDF5(temporary) as file:
         file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
         for name, there in (("X", "raw/X"), ("obs", "obs"), ("var", "raw/var")):
             file[name] = h5py.ExternalLink(target, there)
