@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,9 @@ from perturbench_lamin.cli.paths import PICTURE_OUT, FolderOut
 from perturbench_lamin.cli.steps import run_benchmark
 from perturbench_lamin.cli.training_options import settings_options
 from perturbench_lamin.evaluation.profiles import PROFILES
+
+NARROWEST, WIDEST, NAME_WIDTH = 60, 100, 14
+"""Columns of the terminal that a list takes, at least and at most, and those of its names."""
 
 
 @click.command(cls=Verb)
@@ -80,8 +85,14 @@ def datasets() -> None:
     """List the datasets of the catalog: their size, perturbations, tasks and source."""
     from perturbench_lamin.catalog.datasets import datasets_table
 
-    shown = datasets_table()[["perturbation", "cells", "genes", "conditions", "tasks", "accession", "citation"]]
-    click.echo(shown.to_string())
+    indent = " " * (NAME_WIDTH + 2)
+    width = min(max(shutil.get_terminal_size().columns, NARROWEST), WIDEST)
+    for row in datasets_table().reset_index().itertuples():
+        size = f"{row.perturbation}, {row.cells:,} cells × {row.genes:,} genes, {row.conditions:,} conditions"
+        name = f"{row.name:{NAME_WIDTH}}"
+        for line in (size, f"tasks: {row.tasks}", f"{row.citation} ({row.accession})"):
+            click.echo(textwrap.fill(line, width, initial_indent=name, subsequent_indent=indent, break_on_hyphens=False))
+            name = " " * NAME_WIDTH
 
 
 @click.command(cls=Verb)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
+from click.core import ParameterSource
 
 from perturbench_lamin.cli.command import Verb, under
 from perturbench_lamin.cli.options import assignments, keys_options
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from perturbench_lamin.evaluation.result import Evaluation
 
 _genes, _task, _scoring = under("Genes"), under("Parameters of the task"), under("Scores")
+_truth = under("Truth")
+KEYS = ("perturbation_key", "covariate_keys", "control", "delimiter")
 
 
 @click.command(cls=Verb)
@@ -125,7 +128,15 @@ def _profiles() -> Iterator[tuple[str, str]]:
 
 
 @click.command(cls=Verb, lists=[("Profiles", _profiles)])
-@click.option("--truth", required=True, type=FILE_IN, metavar="T.h5ad", help="Observed cells, with controls (log1p).")
+@_truth("--truth", type=FILE_IN, metavar="T.h5ad", help="Observed cells, with controls (log1p).")
+@_truth(
+    "--curated",
+    type=FILE_IN,
+    metavar="CURATED.h5ad",
+    help="Instead: one part of this file. The columns are the file's own; its training cells are --training.",
+)
+@_truth("--split", "split_file", type=FILE_IN, metavar="SPLIT.csv", help="Of the curated file.")
+@_truth("--part", type=click.Choice(["test", "val"]), help="Of the split, with --curated.  [default: test]")
 @click.option(
     "--prediction",
     "predictions",
@@ -155,7 +166,10 @@ def _profiles() -> Iterator[tuple[str, str]]:
     help="What computes; auto: a GPU where there is one.",
 )
 def evaluate(
-    truth: Path,
+    truth: Path | None,
+    curated: Path | None,
+    split_file: Path | None,
+    part: str | None,
     predictions: tuple[str, ...],
     keys: ObsKeys,
     profile: str,
@@ -175,18 +189,27 @@ def evaluate(
     Example:
       perturbench-lamin evaluate --truth test.h5ad --prediction mine.h5ad --prediction baseline=mean.h5ad \\
           --covariate-key cell_type --out metrics.csv --report report.html
+      perturbench-lamin evaluate --curated curated.h5ad --split combine.csv --prediction latent.h5ad --out metrics.csv
     """
+    _require_one_truth(truth, curated, split_file, part)
     from perturbench_lamin.cli.progress import interactive
     from perturbench_lamin.evaluation.calibration import calibrate
     from perturbench_lamin.evaluation.evaluate import evaluate as score
     from perturbench_lamin.evaluation.report import write_report
+    from perturbench_lamin.loading.observed import read_observed
 
+    named = _named(predictions)
+    observed: Any = truth
+    cells: Any = training
+    if curated is not None and split_file is not None:
+        observed, trained, keys = read_observed(curated, split_file, part or "test")
+        cells = training or trained
     result = score(
-        truth,
-        _named(predictions),
+        observed,
+        named,
         keys,
         profile,
-        training=training,
+        training=cells,
         allow_missing=allow_missing,
         baselines=baselines or page is not None,
         progress=interactive(),
@@ -194,7 +217,7 @@ def evaluate(
     )
     result.write(out)
     if page:
-        write_report(result, page, calibration=calibrate(truth, keys, profile, training=training, device=device))
+        write_report(result, page, calibration=calibrate(observed, keys, profile, training=cells, device=device))
     click.echo(_summary(result))
     click.echo(f"\nComputed on: {result.device}")
     for note in result.notes:
@@ -260,6 +283,26 @@ def leaderboard(
             leaderboard_figure(board, chosen).savefig(temporary, dpi=120)
     if out or figure:
         click.echo(f"\nWritten: {' and '.join(str(path) for path in (out, figure) if path)}")
+
+
+def _require_one_truth(truth: Path | None, curated: Path | None, split_file: Path | None, part: str | None) -> None:
+    """Refuse options of the truth that contradict each other, or leave it open.
+
+    Raises:
+        UsageError: they do.
+    """
+    context = click.get_current_context()
+    if (truth is None) == (curated is None):
+        raise click.UsageError("Give --truth T.h5ad, or --curated CURATED.h5ad with --split SPLIT.csv.")
+    if (curated is None) != (split_file is None) or (part and curated is None):
+        raise click.UsageError("--curated, --split and --part belong together: the truth is one part of the file.")
+    named = [f"--{name.removesuffix('s').replace('_', '-')}" for name in KEYS if _was_given(context, name)]
+    if curated is not None and named:
+        raise click.UsageError(f"Leave {', '.join(named)} out: the curated file says which columns it has.")
+
+
+def _was_given(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is not ParameterSource.DEFAULT
 
 
 def _tell_excluded(pairs: pd.DataFrame) -> None:
