@@ -9,7 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from perturbench_lamin.errors import InputError
+
 CHUNK_BYTES = 1 << 22
+MOST_BYTES = 120
+"""Of a file's name in its temporary's, which is longer: file systems take 255."""
 
 
 @contextmanager
@@ -19,11 +23,16 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     The temporary keeps the suffixes of ``path``, so that writers which look at them work. On an error
     it is removed and an existing file at ``path`` stays as it was. A kill leaves at worst a hidden
     ``.<name>.*.part*`` file, never a half-written ``path``.
+
+    Raises:
+        InputError: ``path`` is a symbolic link, a folder, a device or a pipe, which a move would replace.
     """
     path = Path(path)
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise InputError("Not a regular file, which could be replaced", where=path, fix="Name a file.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    suffix = "".join(path.suffixes)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=f".part{suffix}", dir=path.parent)
+    stem, suffix = os.fsdecode(os.fsencode(path.name)[:MOST_BYTES]), "".join(path.suffixes[-2:])
+    handle, name = tempfile.mkstemp(prefix=f".{stem}.", suffix=f".part{suffix}", dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:

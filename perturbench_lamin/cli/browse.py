@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from perturbench_lamin.cli.command import Verb, under
-from perturbench_lamin.cli.options import FOLDER, connect, instance_option
+from perturbench_lamin.cli.options import connect, instance_option
+from perturbench_lamin.cli.paths import FolderOut
 
 if TYPE_CHECKING:
     from perturbench_lamin.browse.site import Site
@@ -22,7 +23,7 @@ _serving = under("Serving")
 @instance_option
 @click.option(
     "--out",
-    type=FOLDER,
+    type=FolderOut(),
     metavar="FOLDER",
     default=DEFAULT_OUT,
     show_default=True,

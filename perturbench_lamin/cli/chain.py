@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,14 +14,20 @@ import click
 from perturbench_lamin.catalog.datasets import DATASETS
 from perturbench_lamin.cli.chain_options import Execution, Subject, execution_options, subject_options
 from perturbench_lamin.cli.command import Verb, under
-from perturbench_lamin.cli.options import FILE_OUT, FOLDER, connect, instance_option
+from perturbench_lamin.cli.options import connect, instance_option
+from perturbench_lamin.cli.paths import PICTURE_OUT, FolderOut
 from perturbench_lamin.cli.steps import run_benchmark
 from perturbench_lamin.cli.training_options import settings_options
 from perturbench_lamin.evaluation.profiles import PROFILES
 
+NARROWEST, WIDEST, NAME_WIDTH = 60, 100, 14
+"""Columns of the terminal that a list takes, at least and at most, and those of its names."""
+
 
 @click.command(cls=Verb)
-@click.option("--instance", "where", type=FOLDER, default=Path("demo"), show_default=True, help="Folder to make it in.")
+@click.option(
+    "--instance", "where", type=FolderOut(), default=Path("demo"), show_default=True, help="Folder to make it in."
+)
 @click.option("--force", is_flag=True, help="Run every step again.")
 def demo(where: Path, force: bool) -> None:
     """Run a whole chain on simulated data, without a download.
@@ -79,14 +87,22 @@ def datasets() -> None:
     """List the datasets of the catalog: their size, perturbations, tasks and source."""
     from perturbench_lamin.catalog.datasets import datasets_table
 
-    shown = datasets_table()[["perturbation", "cells", "genes", "conditions", "tasks", "accession", "citation"]]
-    click.echo(shown.to_string())
+    indent = " " * (NAME_WIDTH + 2)
+    width = min(max(shutil.get_terminal_size().columns, NARROWEST), WIDEST)
+    for row in datasets_table().reset_index().itertuples():
+        size = f"{row.perturbation}, {row.cells:,} cells × {row.genes:,} genes, {row.conditions:,} conditions"
+        name = f"{row.name:{NAME_WIDTH}}"
+        for line in (size, f"tasks: {row.tasks}", f"{row.citation} ({row.accession})"):
+            click.echo(
+                textwrap.fill(line, width, initial_indent=name, subsequent_indent=indent, break_on_hyphens=False)
+            )
+            name = " " * NAME_WIDTH
 
 
 @click.command(cls=Verb)
 @click.argument("key")
 @instance_option
-@click.option("--figure", type=FILE_OUT, metavar="OUT.png|svg|pdf", help="Draw it, too.")
+@click.option("--figure", type=PICTURE_OUT, metavar="OUT.png|svg|pdf", help="Draw it, too.")
 def lineage(key: str, instance: str | None, figure: Path | None) -> None:
     """Show how the artifact KEY (a key or a uid) came about, back to the raw files.
 

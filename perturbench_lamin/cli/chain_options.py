@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from perturbench_lamin.cli.command import bundle, under
-from perturbench_lamin.cli.options import FOLDER, INSTANCE, assignments
+from perturbench_lamin.cli.options import INSTANCE, assignments
+from perturbench_lamin.cli.paths import FOLDER_IN
 from perturbench_lamin.cli.training_options import MODEL_NAMES, PRESET
 from perturbench_lamin.training.presets import PRESETS
 
@@ -102,7 +103,7 @@ subject_options = bundle(
     "subject",
     Subject,
     {
-        "raw": _data("--raw", type=FOLDER, help="Raw files, one subfolder a dataset, instead of the download."),
+        "raw": _data("--raw", type=FOLDER_IN, help="Raw files, one subfolder a dataset, instead of the download."),
         "genes": _data(
             "--genes",
             metavar="FILE|RELEASE",
@@ -144,7 +145,7 @@ execution_options = bundle(
     {
         "instance": _running("--instance", **INSTANCE),
         "notebooks": _running(
-            "--notebooks", type=FOLDER, help="Folder with ingestion/, curation/, …  [default: this checkout]"
+            "--notebooks", type=FOLDER_IN, help="Folder with ingestion/, curation/, …  [default: this checkout]"
         ),
         "force": _running("--force", is_flag=True, help="Run every step again, although the lineage has it."),
         "dry_run": _running("--dry-run", is_flag=True, help="Show the steps and stop."),

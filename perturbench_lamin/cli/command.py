@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial, wraps
 from typing import Any
 
 import click
 
+from perturbench_lamin.cli.paths import check_outputs, inputs_told
+
 Decorator = Callable[[Any], Any]
 List = tuple[str, Callable[[], Iterable[tuple[str, str]]]]
 """A heading, and what makes its names and what each is, when the help is shown."""
+
+
+DEBUG = "PERTURBENCH_DEBUG"
+"""The environment variable that has tracebacks shown: processes that are started have it, too."""
+
+READ = "Read: "
+"""How the note on an error begins that names the files a verb read."""
+
+
+def debug_option() -> click.Option:
+    """The option ``--debug``, of the group and of each verb."""
+
+    def remember(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+        if wanted:
+            os.environ[DEBUG] = "1"
+
+    return click.Option(
+        ["--debug"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=remember,
+        help=f"Show the traceback of an error.  [also: {DEBUG}=1]",
+    )
 
 
 class HeadedOption(click.Option):
@@ -35,6 +62,8 @@ def under(heading: str) -> Callable[..., Decorator]:
 class Verb(click.Command):
     """A command whose help has its options under their headings, and lists of what may be named.
 
+    What it must not write over is looked at before it runs. ``--debug`` may stand behind it, too.
+
     Args:
         lists: shown before the options.
     """
@@ -42,6 +71,20 @@ class Verb(click.Command):
     def __init__(self, *args: Any, lists: Iterable[List] = (), **attributes: Any) -> None:
         super().__init__(*args, **attributes)
         self.lists = tuple(lists)
+        self.params.append(debug_option())
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb; errors that nobody foresaw are given the files that it read.
+
+        Raises:
+            BadParameter: an output is an input, too.
+        """
+        check_outputs(ctx)
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            error.add_note(READ + inputs_told(ctx))
+            raise
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the lists, then the options, heading by heading."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from perturbench_lamin.cli.command import Verb, bundle, under
-from perturbench_lamin.cli.options import FILE_IN, FILE_OUT, FOLDER
+from perturbench_lamin.cli.paths import FILE_IN, FOLDER_IN, FileOut, FolderOut
 
 if TYPE_CHECKING:
     from perturbench_lamin.comparison.deposit import Deposit
@@ -78,7 +78,7 @@ deposit_options = bundle(
     {
         "dataset": _deposited("--dataset", metavar="NAME", help="Whose deposited file."),
         "folder": _deposited(
-            "--deposited", "folder", type=FOLDER, metavar="FOLDER", help="Of deposited files that you have."
+            "--deposited", "folder", type=FOLDER_IN, metavar="FOLDER", help="Of deposited files that you have."
         ),
         "download": _deposited("--download", is_flag=True, help="Fetch it from Hugging Face."),
         "revision": _deposited(
@@ -90,7 +90,7 @@ deposit_options = bundle(
         ),
         "work": _deposited(
             "--work",
-            type=FOLDER,
+            type=FolderOut(),
             metavar="FOLDER",
             default=Path("work/deposited"),
             show_default=True,
@@ -134,8 +134,8 @@ deposit_options = bundle(
 @click.option(
     "--examples", metavar="N", default=5, show_default=True, type=click.IntRange(1), help="Names and values to show."
 )
-@click.option("--out", type=FILE_OUT, metavar="OUT.json", help="Write everything that was found.")
-@click.option("--report", "page", type=FILE_OUT, metavar="REPORT.html", help="Write one self-contained page.")
+@click.option("--out", type=FileOut(), metavar="OUT.json", help="Write everything that was found.")
+@click.option("--report", "page", type=FileOut(), metavar="REPORT.html", help="Write one self-contained page.")
 def compare(
     a: Path,
     b: Path | None,

@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from perturbench_lamin.cli.command import Verb
-from perturbench_lamin.cli.options import FILE_OUT, connect, instance_option
+from perturbench_lamin.cli.options import connect, instance_option
+from perturbench_lamin.cli.paths import FileOut
 
 
 @click.command(cls=Verb)
 @click.argument("key")
 @instance_option
-@click.option("--out", type=FILE_OUT, metavar="OUT.json", required=True, help="The file to write.")
+@click.option("--out", type=FileOut(), metavar="OUT.json", required=True, help="The file to write.")
 def croissant(key: str, instance: str | None, out: Path) -> None:
     """Write Croissant metadata of the curated dataset KEY (a key or a uid).
 

@@ -11,7 +11,7 @@ import click
 from perturbench_lamin.chain.experiments import EXPERIMENTS
 from perturbench_lamin.cli.chain_options import Execution, Subject, execution_options, subject_options
 from perturbench_lamin.cli.command import Verb, under
-from perturbench_lamin.cli.options import FILE_IN
+from perturbench_lamin.cli.paths import FILE_IN
 from perturbench_lamin.cli.steps import run_steps
 from perturbench_lamin.cli.training_options import settings_options
 

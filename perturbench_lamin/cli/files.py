@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
+from click.core import ParameterSource
 
 from perturbench_lamin.cli.command import Verb, under
-from perturbench_lamin.cli.options import FILE_IN, FILE_OUT, assignments, keys_options
+from perturbench_lamin.cli.options import assignments, keys_options
+from perturbench_lamin.cli.paths import FILE_IN, PICTURE_OUT, TABLE_OUT, FileOut
 from perturbench_lamin.evaluation.profiles import PROFILES
 
 if TYPE_CHECKING:
@@ -20,11 +22,13 @@ if TYPE_CHECKING:
     from perturbench_lamin.evaluation.result import Evaluation
 
 _genes, _counts, _task, _scoring = under("Genes"), under("Counts"), under("Parameters of the task"), under("Scores")
+_truth = under("Truth")
+KEYS = ("perturbation_key", "covariate_keys", "control", "delimiter")
 
 
 @click.command(cls=Verb)
 @click.argument("source", metavar="IN.h5ad", type=FILE_IN)
-@click.option("--out", required=True, type=FILE_OUT, metavar="OUT.h5ad", help="The file to write.")
+@click.option("--out", required=True, type=FileOut(), metavar="OUT.h5ad", help="The file to write.")
 @keys_options
 @_genes("--hvg", metavar="N", default=4000, show_default=True, type=click.IntRange(0), help="Highly variable, to keep.")
 @_genes(
@@ -87,7 +91,7 @@ def _tasks() -> Iterator[tuple[str, str]]:
 @click.command(cls=Verb, lists=[("Tasks", _tasks)])
 @click.argument("source", metavar="OBS.csv|h5ad", type=FILE_IN)
 @click.option("--task", required=True, metavar="TASK", help="One of those above.")
-@click.option("--out", required=True, type=FILE_OUT, metavar="OUT.csv", help="The file to write.")
+@click.option("--out", required=True, type=FileOut(), metavar="OUT.csv", help="The file to write.")
 @keys_options
 @_task("--seed", metavar="N", type=int, help="Of the draws.")
 @_task("--max-heldout-covariates", metavar="N", type=int, help="States a perturbation is held out in, at most.")
@@ -145,7 +149,15 @@ def _profiles() -> Iterator[tuple[str, str]]:
 
 
 @click.command(cls=Verb, lists=[("Profiles", _profiles)])
-@click.option("--truth", required=True, type=FILE_IN, metavar="T.h5ad", help="Observed cells, with controls (log1p).")
+@_truth("--truth", type=FILE_IN, metavar="T.h5ad", help="Observed cells, with controls (log1p).")
+@_truth(
+    "--curated",
+    type=FILE_IN,
+    metavar="CURATED.h5ad",
+    help="Instead: one part of this file. The columns are the file's own; its training cells are --training.",
+)
+@_truth("--split", "split_file", type=FILE_IN, metavar="SPLIT.csv", help="Of the curated file.")
+@_truth("--part", type=click.Choice(["test", "val"]), help="Of the split, with --curated.  [default: test]")
 @click.option(
     "--prediction",
     "predictions",
@@ -154,8 +166,8 @@ def _profiles() -> Iterator[tuple[str, str]]:
     metavar="[NAME=]P.h5ad",
     help="In the same form; may be given several times. The name is the model's.",
 )
-@click.option("--out", required=True, type=FILE_OUT, metavar="OUT.csv|parquet", help="The table to write.")
-@click.option("--report", "page", type=FILE_OUT, metavar="REPORT.html", help="Write one self-contained page, too.")
+@click.option("--out", required=True, type=TABLE_OUT, metavar="OUT.csv|parquet", help="The table to write.")
+@click.option("--report", "page", type=FileOut(), metavar="REPORT.html", help="Write one self-contained page, too.")
 @keys_options
 @_scoring(
     "--profile",
@@ -175,7 +187,10 @@ def _profiles() -> Iterator[tuple[str, str]]:
     help="What computes; auto: a GPU where there is one.",
 )
 def evaluate(
-    truth: Path,
+    truth: Path | None,
+    curated: Path | None,
+    split_file: Path | None,
+    part: str | None,
     predictions: tuple[str, ...],
     keys: ObsKeys,
     profile: str,
@@ -195,18 +210,27 @@ def evaluate(
     Example:
       perturbench-lamin evaluate --truth test.h5ad --prediction mine.h5ad --prediction baseline=mean.h5ad \\
           --covariate-key cell_type --out metrics.csv --report report.html
+      perturbench-lamin evaluate --curated curated.h5ad --split combine.csv --prediction latent.h5ad --out metrics.csv
     """
+    _require_one_truth(truth, curated, split_file, part)
     from perturbench_lamin.cli.progress import interactive
     from perturbench_lamin.evaluation.calibration import calibrate
     from perturbench_lamin.evaluation.evaluate import evaluate as score
     from perturbench_lamin.evaluation.report import write_report
+    from perturbench_lamin.loading.observed import read_observed
 
+    named = _named(predictions)
+    observed: Any = truth
+    cells: Any = training
+    if curated is not None and split_file is not None:
+        observed, trained, keys = read_observed(curated, split_file, part or "test")
+        cells = training or trained
     result = score(
-        truth,
-        _named(predictions),
+        observed,
+        named,
         keys,
         profile,
-        training=training,
+        training=cells,
         allow_missing=allow_missing,
         baselines=baselines or page is not None,
         progress=interactive(),
@@ -214,7 +238,7 @@ def evaluate(
     )
     result.write(out)
     if page:
-        write_report(result, page, calibration=calibrate(truth, keys, profile, training=training, device=device))
+        write_report(result, page, calibration=calibrate(observed, keys, profile, training=cells, device=device))
     click.echo(_summary(result))
     click.echo(f"\nComputed on: {result.device}")
     for note in result.notes:
@@ -238,8 +262,10 @@ def evaluate(
     help="Over all conditions, or over the means of covariate states.",
 )
 @click.option("--markdown", is_flag=True, help="Show a Markdown table, the best in bold.")
-@click.option("--out", type=FILE_OUT, metavar="OUT.csv|parquet|md", help="Write it as a table, too.")
-@click.option("--figure", type=FILE_OUT, metavar="OUT.png|svg", help="Draw it, too.")
+@click.option(
+    "--out", type=FileOut(".csv", ".parquet", ".md"), metavar="OUT.csv|parquet|md", help="Write it as a table, too."
+)
+@click.option("--figure", type=PICTURE_OUT, metavar="OUT.png|svg|pdf", help="Draw it, too.")
 def leaderboard(
     tables: tuple[Path, ...],
     perturbation_key: str,
@@ -282,6 +308,26 @@ def leaderboard(
             leaderboard_figure(board, chosen).savefig(temporary, dpi=120)
     if out or figure:
         click.echo(f"\nWritten: {' and '.join(str(path) for path in (out, figure) if path)}")
+
+
+def _require_one_truth(truth: Path | None, curated: Path | None, split_file: Path | None, part: str | None) -> None:
+    """Refuse options of the truth that contradict each other, or leave it open.
+
+    Raises:
+        UsageError: they do.
+    """
+    context = click.get_current_context()
+    if (truth is None) == (curated is None):
+        raise click.UsageError("Give --truth T.h5ad, or --curated CURATED.h5ad with --split SPLIT.csv.")
+    if (curated is None) != (split_file is None) or (part and curated is None):
+        raise click.UsageError("--curated, --split and --part belong together: the truth is one part of the file.")
+    named = [f"--{name.removesuffix('s').replace('_', '-')}" for name in KEYS if _was_given(context, name)]
+    if curated is not None and named:
+        raise click.UsageError(f"Leave {', '.join(named)} out: the curated file says which columns it has.")
+
+
+def _was_given(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is not ParameterSource.DEFAULT
 
 
 def _tell_excluded(pairs: pd.DataFrame) -> None:

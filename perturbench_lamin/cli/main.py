@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
+import logging
 import os
 import signal
+import sys
+import threading
+import traceback
+import warnings
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import click
 
 from perturbench_lamin import __version__
-from perturbench_lamin.errors import PerturbenchError
+from perturbench_lamin.cli.command import DEBUG, debug_option
+
+STOPPED, NOBODY_READS = 130, 141
+"""Exit codes of what ends a verb early: Ctrl-C or a terminate signal, and a pipe whose reader is gone."""
 
 HUGE_PAGES: Mapping[str, str] = {"THP_MEM_ALLOC_ENABLE": "1"}
 """Lets torch have large tensors in huge pages, on Linux: the many pages of a step's fresh memory cost time to map."""
@@ -53,6 +60,22 @@ class Verbs(click.Group):
         command: click.Command = getattr(module, cmd_name)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb. Click would take a file that ends too early for Ctrl-D, and say so.
+
+        Raises:
+            InputError: a file ends too early.
+        """
+        from perturbench_lamin.cli.failures import told
+        from perturbench_lamin.errors import InputError
+
+        try:
+            return super().invoke(ctx)
+        except EOFError as error:
+            raise InputError(told(error)) from error
+        except BrokenPipeError:
+            raise click.exceptions.Exit(NOBODY_READS) from None
+
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Find the verb, or name the nearest ones."""
         from perturbench_lamin.errors import nearest
@@ -80,34 +103,69 @@ def cli() -> None:
     """
 
 
+cli.params.append(debug_option())
+
+
 def main() -> NoReturn:
-    """Entry point of the installed command: 0 done, 1 an error that is explained, 2 wrong usage, 130 stopped."""
+    """Entry point of the installed command.
+
+    Exit codes: 0 done, 1 an error that is explained, 2 wrong usage, 130 stopped, 141 nobody reads the output any more;
+    verbs that compare have further ones. Tracebacks, and what other packages warn of, are shown with ``--debug`` alone.
+    """
     signal.signal(signal.SIGTERM, _stop)
     for name, value in HUGE_PAGES.items():  # torch reads it once, at its first tensor; kernels and workers inherit it
         os.environ.setdefault(name, value)
+    if not {"--debug"} & set(sys.argv) and not os.environ.get(DEBUG):
+        _keep_others_quiet()
+    _leave(_run())
+
+
+def _run() -> int:
+    """Run the verb; the exit code."""
     try:
-        cli(standalone_mode=False)
-    except PerturbenchError as error:
-        click.secho(f"Error: {error}", fg="red", err=True)
-        raise SystemExit(1) from None
-    except click.exceptions.Abort:
-        click.secho("Stopped.", fg="red", err=True)
-        raise SystemExit(130) from None
-    except click.exceptions.Exit as error:
-        raise SystemExit(error.exit_code) from None
-    except click.ClickException as error:
+        ended = cli(standalone_mode=False)
+        return ended if isinstance(ended, int) else 0
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0
+    except BaseException as error:
+        if os.environ.get(DEBUG) and not isinstance(error, click.ClickException):
+            traceback.print_exception(error)
+        return _say(error)
+
+
+def _say(error: BaseException) -> int:
+    """Say what is wrong, and what to do; the exit code."""
+    if isinstance(error, click.ClickException):
         error.show()
-        raise SystemExit(error.exit_code) from None
-    except OSError as error:
-        click.secho(f"Error: {_told(error)}", fg="red", err=True)
-        raise SystemExit(1) from None
-    raise SystemExit(0)
+        return error.exit_code
+    if isinstance(error, click.exceptions.Abort | KeyboardInterrupt):
+        click.secho("Stopped.", fg="red", err=True)
+        return STOPPED
+    from perturbench_lamin.cli.failures import told
+
+    click.secho(f"Error: {told(error)}", fg="red", err=True)
+    return 1
 
 
-def _told(error: OSError) -> str:
-    if error.errno == errno.ENOSPC:
-        return "The disk is full. Free some space and call again: no half-written file was left under its name."
-    return str(error)
+def _keep_others_quiet() -> None:
+    """Show neither the warnings of other packages nor tracebacks of what Python cannot hand on, also in workers."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+        sys.warnoptions.append("ignore")  # worker processes are started with these
+    sys.unraisablehook = lambda _: None
+    threading.excepthook = lambda failed: _say(failed.exc_value or failed.exc_type())
+    logging.raiseExceptions = False
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process, also where its output is gone."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError) as error:
+            code = code or (NOBODY_READS if isinstance(error, BrokenPipeError) else 1)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # Python flushes once more, and complains
+    raise SystemExit(code)
 
 
 def _stop(*_: object) -> NoReturn:

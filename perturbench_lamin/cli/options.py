@@ -16,10 +16,6 @@ from perturbench_lamin.errors import ChainError, InputError
 if TYPE_CHECKING:
     from perturbench_lamin.conditions import ObsKeys
 
-FILE_IN = click.Path(path_type=Path, exists=True, dir_okay=False)
-FILE_OUT = click.Path(path_type=Path, dir_okay=False)
-FOLDER = click.Path(path_type=Path, file_okay=False)
-
 INSTANCE: dict[str, Any] = {
     "metavar": "FOLDER|OWNER/NAME",
     "help": "A folder, or a connected instance.  [default: LAMIN_CURRENT_INSTANCE, or this checkout's]",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from perturbench_lamin.cli.command import Verb, under
-from perturbench_lamin.cli.options import FILE_IN, FILE_OUT
+from perturbench_lamin.cli.paths import FILE_IN, FileOut
+from perturbench_lamin.cli.training_options import known_model
 from perturbench_lamin.training.config import ACCELERATORS
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ _what, _how = under("What to predict"), under("How")
 @click.command(cls=Verb)
 @click.argument("checkpoint", metavar="CHECKPOINT", type=FILE_IN)
 @click.option("--curated", required=True, type=FILE_IN, metavar="CURATED.h5ad", help="Where the control cells are.")
-@click.option("--out", required=True, type=FILE_OUT, metavar="PREDICTIONS.h5ad", help="The file to write.")
+@click.option("--out", required=True, type=FileOut(), metavar="PREDICTIONS.h5ad", help="The file to write.")
+@click.option("--model", "place", metavar="MODULE:CLASS", help="Of the checkpoint's model, where no package offers it.")
 @_what("--split", "split_file", type=FILE_IN, metavar="SPLIT.csv", help="The conditions of one part of it.")
 @_what("--which", type=click.Choice(["train", "val", "test"]), default="test", show_default=True, help="The part.")
 @_what(
@@ -52,6 +54,7 @@ _what, _how = under("What to predict"), under("How")
 def predict(
     checkpoint: Path,
     curated: Path,
+    place: str | None,
     split_file: Path | None,
     which: str,
     conditions: Path | None,
@@ -79,6 +82,8 @@ def predict(
             where="--split, --conditions",
             fix="Give a split, a table of conditions, or both.",
         )
+    if place is not None:
+        known_model(place)
     config = by_split.PredictConfig(**settings)
     split, words = _split(curated, split_file), _provenance(checkpoint, curated, split_file)
     if conditions is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from perturbench_lamin.cli.command import Verb
-from perturbench_lamin.cli.options import FILE_IN, FOLDER
+from perturbench_lamin.cli.paths import FILE_IN, FolderOut
 
 
 @click.command(cls=Verb)
@@ -16,7 +16,13 @@ from perturbench_lamin.cli.options import FILE_IN, FOLDER
 @click.option(
     "--components", metavar="N", default=10, show_default=True, type=click.IntRange(1), help="Of each embedding."
 )
-@click.option("--out", required=True, type=FOLDER, metavar="FOLDER", help="For genes.npz and perturbations.npz.")
+@click.option(
+    "--out",
+    required=True,
+    type=FolderOut("genes.npz", "perturbations.npz"),
+    metavar="FOLDER",
+    help="For genes.npz and perturbations.npz.",
+)
 def pretrain(curated: Path, split_file: Path | None, components: int, out: Path) -> None:
     """Embed genes and perturbations of a dataset, for the model linear_embedding on another one.
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from perturbench_lamin.cli.command import Verb
-from perturbench_lamin.cli.options import FILE_OUT, FOLDER, connect, instance_option
+from perturbench_lamin.cli.options import connect, instance_option
+from perturbench_lamin.cli.paths import FileOut, FolderOut
 from perturbench_lamin.errors import ChainError
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
     help="Run the package as it is now, or as it was when the steps ran.",
 )
 @click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
-@click.option("--keep", type=FOLDER, metavar="FOLDER", help="Keep the scratch instance here.")
-@click.option("--out", type=FILE_OUT, metavar="OUT.csv", help="Write the table of the steps, too.")
+@click.option("--keep", type=FolderOut(), metavar="FOLDER", help="Keep the scratch instance here.")
+@click.option("--out", type=FileOut(), metavar="OUT.csv", help="Write the table of the steps, too.")
 def reproduce(
     key: str, instance: str | None, start: str | None, code: Code, dry_run: bool, keep: Path | None, out: Path | None
 ) -> None:

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from perturbench_lamin.cli.command import Verb
-from perturbench_lamin.cli.options import FILE_IN, FOLDER
+from perturbench_lamin.cli.paths import FILE_IN, FolderOut
 from perturbench_lamin.cli.training_options import SEED, SETTINGS, Choice, choice_options, settings_options
 
 if TYPE_CHECKING:
     from perturbench_lamin.training.fit import FitResult
 
 
+MADE = FolderOut("best.ckpt", "last.ckpt", "history.csv", "training.json", "result.json")
+
+
 @click.command(cls=Verb)
 @click.argument("curated", metavar="CURATED.h5ad", type=FILE_IN)
 @click.option("--split", "split_file", required=True, type=FILE_IN, metavar="SPLIT.csv", help="Made by split.")
-@click.option("--out", required=True, type=FOLDER, metavar="FOLDER", help="For checkpoints and the history.")
+@click.option("--out", required=True, type=MADE, metavar="FOLDER", help="For checkpoints and the history.")
 @click.option(
     "--resume/--no-resume",
     default=None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -10,17 +11,30 @@ from typing import Any
 import click
 
 from perturbench_lamin.cli.command import Decorator, bundle, under
-from perturbench_lamin.cli.options import FILE_IN, assignments
+from perturbench_lamin.cli.options import assignments
+from perturbench_lamin.cli.paths import FILE_IN
 from perturbench_lamin.errors import InputError, nearest
 from perturbench_lamin.loading.placement import MEMORIES
-from perturbench_lamin.models.registry import MODELS
+from perturbench_lamin.models.registry import MODELS, known_as
 from perturbench_lamin.training.config import ACCELERATORS, PRECISIONS, TrainConfig
 from perturbench_lamin.training.presets import PRESETS
 
 _model, _length, _hardware = under("Model"), under("Training"), under("Hardware")
 
 MODEL_NAMES = f"{', '.join(MODELS)}, or one of another package"
+PLACE = "MODULE:CLASS for one that no package offers"
 PRESET = "quick: small networks, few epochs; published: the paper's hyperparameters."
+
+
+def known_model(name: str) -> str:
+    """A model's name; ``module:Class`` is looked for in the working directory, too.
+
+    Raises:
+        InputError: there is no such class.
+    """
+    if ":" in name and str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
+    return known_as(name)
 
 
 def _or_the_presets(help: str, default: object) -> str:
@@ -123,21 +137,23 @@ class Choice:
     def _name(self, plain: Mapping[str, Any]) -> str:
         if self.file and self.preset:
             raise InputError("A preset and a configuration file", where="--preset, --config", fix="Give one of them.")
-        if self.model and plain.get("model", self.model) != self.model:
+        if self.model and known_model(str(plain.get("model", self.model))) != known_model(self.model):
             raise InputError(
                 f"The file is for {plain['model']!r}, not {self.model!r}", where=self.file, fix="Leave --model out."
             )
         name = self.model or plain.get("model")
         if not name:
             raise InputError("No model is named", where="--model", fix="For example --model linear.")
-        return str(name)
+        return known_model(str(name))
 
 
 choice_options = bundle(
     "choice",
     Choice,
     {
-        "model": _model("--model", metavar="NAME", help=f"{MODEL_NAMES}; a configuration file may name it instead."),
+        "model": _model(
+            "--model", metavar="NAME", help=f"{MODEL_NAMES}, {PLACE}; a configuration file may name it instead."
+        ),
         "preset": _model("--preset", type=click.Choice(PRESETS), help=f"{PRESET}  [default: the model's defaults]"),
         "file": _model("--config", "file", type=FILE_IN, metavar="FILE.json|yaml", help="A configuration instead."),
         "changes": _model(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from perturbench_lamin.cli.command import Verb, under
-from perturbench_lamin.cli.options import FILE_IN, FOLDER
+from perturbench_lamin.cli.paths import FILE_IN, FolderOut
 from perturbench_lamin.cli.training_options import SETTINGS, Choice, choice_options, settings_options
 
 if TYPE_CHECKING:
@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     from perturbench_lamin.training.tune_config import Search
 
 
+MADE = FolderOut("study.journal", "trials.csv", "best.json", "study.png", "winner.csv")
+
 _search, _study, _winner = under("Search"), under("Study"), under("Winner")
 
 
 @click.command(cls=Verb)
 @click.argument("curated", metavar="CURATED.h5ad", type=FILE_IN)
 @click.option("--split", "split_file", required=True, type=FILE_IN, metavar="SPLIT.csv", help="Made by split.")
-@click.option("--out", required=True, type=FOLDER, metavar="FOLDER", help="One for all processes of a study.")
+@click.option("--out", required=True, type=MADE, metavar="FOLDER", help="One for all processes of a study.")
 @choice_options
 @settings_options({name: option for name, option in SETTINGS.items() if name != "devices"})
 @_search("--space", type=FILE_IN, metavar="FILE.json", help="What to vary.  [default: the published space]")

@@ -173,8 +173,7 @@ def _write(
     position[genes.columns] = np.arange(len(genes.columns))
     ready = replace(ready, position=position)
     sums = np.zeros(len(genes.columns))
-    writer = CuratedWriter(path, limits.compression, ready.threads)
-    try:
+    with CuratedWriter(path, limits.compression, ready.threads) as writer:
         chunks = count_chunks(source, "Writing", progress, held)
         for lanes in read_ahead(_subset(chunk, ready) for chunk in chunks):
             for values, counts, indices, lengths in lanes:
@@ -182,8 +181,6 @@ def _write(
                 writer.append(values, counts, indices, lengths)
         var["mean_log1p"] = sums / max(len(obs), 1)
         writer.finish(obs, var, uns)
-    finally:
-        writer.close()
 
 
 def _subset(chunk: Chunk, ready: Prepared) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:

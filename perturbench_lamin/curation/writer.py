@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import anndata as ad
-import h5py
 import numpy as np
 import pandas as pd
 
 from perturbench_lamin.contracts import COUNTS_LAYER
 from perturbench_lamin.curation.blocks import BlockWriter
 from perturbench_lamin.errors import InputError, some
+from perturbench_lamin.hdf5 import NewHDF5
 
 
 class CuratedWriter:
@@ -21,6 +21,8 @@ class CuratedWriter:
 
     X and ``layers["counts"]`` are non-zero in the same places: their ``indices`` and ``indptr`` are one
     dataset under two names (a hard link), which saves a third of the file. The same input gives the same bytes.
+
+    Use it as a context, which closes the file.
 
     Args:
         path: the file to write; make it an atomic one's temporary.
@@ -30,7 +32,7 @@ class CuratedWriter:
 
     def __init__(self, path: Path, level: int = 1, threads: int = 1) -> None:
         self._pool = ThreadPoolExecutor(threads)
-        self._file = h5py.File(path, "w")
+        self._file = NewHDF5(path)
         self._file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
         for name in ("layers", "obsm", "varm", "obsp", "varp"):
             ad.io.write_elem(self._file, name, {})
@@ -45,12 +47,13 @@ class CuratedWriter:
 
     def append(self, values: np.ndarray, counts: np.ndarray, indices: np.ndarray, lengths: np.ndarray) -> None:
         """Add rows: float32 log1p values, int32 counts, int32 gene numbers, and each row's number of entries."""
+        self._file.check()
         for writer, array in ((self._values, values), (self._counts, counts), (self._indices, indices)):
             writer.append(array, self._pool)
         self._lengths.append(lengths)
 
     def finish(self, obs: pd.DataFrame, var: pd.DataFrame, uns: dict[str, Any]) -> None:
-        """Write the row pointers and the tables (see :func:`writable`), and close the file."""
+        """Write the row pointers and the tables (see :func:`writable`)."""
         for writer in (self._values, self._counts, self._indices):
             writer.finish()
         indptr = np.concatenate([[0], np.cumsum(np.concatenate([*self._lengths, np.zeros(0, dtype=np.int64)]))])
@@ -63,12 +66,14 @@ class CuratedWriter:
         ad.io.write_elem(self._file, "obs", obs)
         ad.io.write_elem(self._file, "var", var)
         ad.io.write_elem(self._file, "uns", uns)
-        self.close()
 
-    def close(self) -> None:
+    def __enter__(self) -> CuratedWriter:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
         """Close the file, whatever its state."""
         self._pool.shutdown(cancel_futures=True)
-        self._file.close()
+        self._file.__exit__(*error)
 
 
 def writable(table: pd.DataFrame, where: str) -> pd.DataFrame:

@@ -32,9 +32,11 @@ def write_counts(path: str | Path, counts: sp.csr_matrix, cells: pd.Index, genes
     """
     import anndata as ad
 
+    from perturbench_lamin.hdf5 import write_h5ad
+
     adata = ad.AnnData(counts, obs=pd.DataFrame(index=cells), var=pd.DataFrame(index=genes))
     with atomic_path(path) as temporary:
-        adata.write_h5ad(temporary, compression="lzf")
+        write_h5ad(adata, temporary, compression="lzf")
     return Path(path)
 
 

@@ -1,4 +1,4 @@
-"""The one place that bends LaminDB 2.12 to work without a network and under papermill.
+"""The one place that bends LaminDB 2.12 to work without a network, and where no editor runs a notebook.
 
 LaminDB calls :func:`on_import` in every process that imports it (entry point ``lamindb_setup.on_import`` in
 pyproject.toml), the ``lamin`` command and notebook kernels included. A chain's kernel says from here which code it
@@ -6,8 +6,10 @@ loads (:mod:`perturbench_lamin.lineage.loaded`). Three things are set right:
 
 - An anonymous user's instance cannot be registered on LaminHub, yet LaminDB asks the hub at every new file and at
   ``ln.finish()``: a ``URLError`` offline, a hang behind a proxy that never answers. The answer is given here.
-- ``ln.track()`` cannot see which notebook runs under the plain ``papermill`` command. It is read from the parent
-  process's command line and passed on by the variables that LaminDB looks at first.
+- ``ln.track()`` cannot see which notebook runs under ``papermill``, ``jupyter nbconvert --execute`` without
+  ``--inplace``, ``jupyter execute``, or a script that calls nbclient. It is read from the parent process's command
+  line or, where that does not tell, is the notebook nearby that holds the cells run so far; it is passed on by the
+  variables that LaminDB looks at first.
 - In a copied or moved folder, LaminDB would go by the name that the folder holds, to the original. The folder's
   instance is made one of its own first, see :mod:`perturbench_lamin.lineage.instance`.
 
@@ -16,13 +18,20 @@ loads (:mod:`perturbench_lamin.lineage.loaded`). Three things are set right:
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 
 NOTEBOOK_PATH_VARIABLE = "NBPRJ_TEST_NBPATH"
 NOTEBOOK_RUNNER_VARIABLE = "NBPRJ_TEST_NBENV"
+
+RUNNERS = {"papermill", "nbconvert", "jupyter-nbconvert", "jupyter-execute", "jupyter-run"}
+"""Programs that execute notebooks named on their command line."""
+
+SERVERS = {"notebook", "nbclassic", "lab", "spyder"}
+"""Programs and modules of editors whose names do not begin with jupyter."""
 
 
 def on_import() -> None:
@@ -30,7 +39,7 @@ def on_import() -> None:
     from perturbench_lamin.lineage import loaded
 
     _answer_for_the_hub()
-    _name_the_papermill_notebook()
+    _name_the_notebook()
     loaded.tell()
     _use_the_folder_as_itself()
 
@@ -80,24 +89,78 @@ def _use_the_folder_as_itself() -> None:
         settle_copy(folder)
 
 
-def _name_the_papermill_notebook() -> None:
+def _name_the_notebook() -> None:
     if "ipykernel" not in sys.modules or NOTEBOOK_PATH_VARIABLE in os.environ:
         return
     import psutil
 
     try:
         parent = psutil.Process().parent()
-        source = papermill_source(parent.cmdline(), Path(parent.cwd())) if parent else None
+        command, folder = (parent.cmdline(), Path(parent.cwd())) if parent else ([], Path())
     except psutil.Error:
         return
+    source = executed_source(command, folder, _cells_so_far())
     if source is not None:
         os.environ.update(notebook_variables(source))
 
 
-def papermill_source(command: Sequence[str], folder: Path) -> Path | None:
-    """The input notebook of a ``papermill`` command line run in ``folder``; None for another command."""
-    is_papermill = any(Path(word).name == "papermill" for word in command[:3])
-    if not is_papermill:
+def executed_source(command: Sequence[str], folder: Path, cells: Sequence[str]) -> Path | None:
+    """The notebook whose kernel a program started; None where that is an editor, or is unclear.
+
+    Args:
+        command: the program's command line.
+        folder: where it was called.
+        cells: the code that the kernel ran so far, the running cell last.
+    """
+    programs = {Path(word).name for word in command[:3]}
+    named = _named(command, folder)
+    if "papermill" in programs:
+        return next(iter(named), None)  # the second is its output
+    if programs & RUNNERS and len(named) == 1:
+        return named[0]
+    if not programs & RUNNERS and _is_editor(programs):
         return None
-    notebooks = (folder / word for word in command if word.endswith(".ipynb"))
-    return next((path for path in notebooks if path.is_file()), None)
+    near = (Path.cwd(), folder, Path(__file__).parents[2])
+    groups = [named, *([*place.glob("*.ipynb"), *place.glob("[!.]*/*.ipynb")] for place in near)]
+    return next((path for group in groups if (path := _holding(cells, sorted(group))) is not None), None)
+
+
+def _named(command: Sequence[str], folder: Path) -> list[Path]:
+    """The notebooks on a command line, which programs take without their suffix, too."""
+    words = (folder / f"{word.removesuffix('.ipynb')}.ipynb" for word in command if not word.startswith("-"))
+    return [path for path in words if path.is_file()]
+
+
+def _holding(cells: Sequence[str], notebooks: Iterable[Path]) -> Path | None:
+    """The notebook that has the running cell and the most of those before it; None where two such differ in code."""
+    codes = {path: _code(path) for path in notebooks}
+    held = {path: sum(cell in code for cell in cells) for path, code in codes.items() if cells and cells[-1] in code}
+    best = [path for path, count in held.items() if count == max(held.values())]
+    if len({codes[path] for path in best}) != 1:
+        return None
+    return min(best, key=lambda path: '"output_type"' in path.read_text(encoding="utf-8"))  # not an executed copy
+
+
+def _code(notebook: Path) -> tuple[str, ...]:
+    """The source of the code cells of a notebook; none of a file that is not one."""
+    try:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        return tuple("".join(cell["source"]).strip() for cell in cells if cell["cell_type"] == "code")
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+
+
+def _cells_so_far() -> list[str]:
+    """The code that this kernel ran, the running cell last."""
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    return [source.strip() for source in shell.history_manager.input_hist_raw] if shell else []
+
+
+def _is_editor(programs: Set[str]) -> bool:
+    """Whether an editor runs this kernel, which LaminDB can ask then. What a kernel starts is not an editor's."""
+    if "ipykernel_launcher" in programs:
+        return False
+    known = hasattr(sys.modules["__main__"], "__vsc_ipynb_file__") or "JPY_SESSION_NAME" in os.environ
+    return known or any(program.startswith("jupyter") or program in SERVERS for program in programs)

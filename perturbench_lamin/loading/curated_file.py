@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
+from perturbench_lamin.errors import InputError
 from perturbench_lamin.loading.curated import CuratedData, embeddings, read_curated, with_embedding
 from perturbench_lamin.loading.fingerprint import (
     embedding_fingerprint,
@@ -19,6 +22,8 @@ from perturbench_lamin.loading.fingerprint import (
 )
 from perturbench_lamin.loading.placement import Placement, place
 from perturbench_lamin.loading.some_rows import read_some
+from perturbench_lamin.splitting.io import read_split
+from perturbench_lamin.splitting.obs import read_obs
 from perturbench_lamin.storage.anndata_file import AnnDataFile
 
 if TYPE_CHECKING:
@@ -61,8 +66,34 @@ class CuratedFile:
 
     @classmethod
     def of(cls, curated: str | Path | CuratedFile) -> CuratedFile:
-        """The file of a path, or the file itself."""
+        """The file of a path, or the file itself.
+
+        Raises:
+            InputError: it is neither, such as cells in memory.
+        """
+        if not isinstance(curated, CuratedFile | str | os.PathLike):
+            raise InputError(
+                f"Not a path but {type(curated).__name__}",
+                where="curated file",
+                fix="Give the path of a curated h5ad file, such as preprocess writes.",
+            )
         return curated if isinstance(curated, CuratedFile) else cls(curated)
+
+    def split(self, given: pd.Series | str | Path) -> pd.Series:
+        """A split of the file's cells: as it is, or read from its file.
+
+        Raises:
+            InputError: it is neither, or the file is no split of these cells.
+        """
+        if isinstance(given, pd.Series):
+            return given
+        if isinstance(given, str | os.PathLike):
+            return read_split(Path(given), read_obs(self.path).index)
+        raise InputError(
+            f"Not a split but {type(given).__name__}",
+            where="split",
+            fix="Give a pandas Series, cell → train, val or test, or the path of a file such as split writes.",
+        )
 
     def place(self, memory: str, device: torch.device, copies: int = 1) -> Placement:
         """Where to hold the expression, see :func:`~perturbench_lamin.loading.placement.place`.

@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import anndata as ad
 import pandas as pd
 
+from perturbench_lamin.conditions import ObsKeys
 from perturbench_lamin.contracts import SPLIT_NAMES
 from perturbench_lamin.errors import InputError, nearest
-from perturbench_lamin.loading.curated import CuratedData, split_labels
+from perturbench_lamin.loading.curated import CuratedData, read_curated, split_labels
+from perturbench_lamin.splitting.io import read_split
+
+
+def read_observed(
+    curated: str | Path, split: str | Path, which: str = "test"
+) -> tuple[ad.AnnData, ad.AnnData, ObsKeys]:
+    """The truth of an evaluation and its training cells, of files.
+
+    Args:
+        curated: a curated h5ad file.
+        split: a split file of its cells.
+        which: the part that is the truth.
+
+    Returns:
+        the cells of that part, those of ``train``, and which columns hold conditions and covariates.
+
+    Raises:
+        InputError: the files are none such, or do not fit each other.
+    """
+    data = read_curated(curated)
+    parts = read_split(split, data.obs.index)
+    return observed(data, parts, which), observed(data, parts, "train"), data.info.keys
 
 
 def observed(data: CuratedData, split: pd.Series, which: str) -> ad.AnnData:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
@@ -33,6 +34,8 @@ MODELS: dict[str, str] = {
 EXTERNAL: dict[str, str] = {"gears": "Gears", "state": "State", "cellflow": "CellFlow"}
 """Models of other packages, likewise, in the folder ``external``: docs/external-models.md says what to install."""
 
+VARIABLE = "PERTURBENCH_MODELS"
+"""Environment variable: ``name=module:Class`` of further models, separated by spaces, for processes begun later."""
 _REGISTERED: dict[str, str] = {}
 
 
@@ -54,6 +57,29 @@ def register(name: str, location: str) -> None:
     _REGISTERED[name] = location
 
 
+def known_as(model: str) -> str:
+    """A model's name; one that is given by its place, ``"module:Class"``, is made known, to processes begun later too.
+
+    Raises:
+        InputError: there is no such class, or its name means another model.
+    """
+    if ":" not in model:
+        return model
+    module, _, kind = model.partition(":")
+    try:
+        name = getattr(import_module(module), kind).name
+    except (ImportError, AttributeError) as error:
+        raise InputError(
+            f"Cannot import the model: {error}",
+            where=model,
+            fix='Give "module:Class", of a module on PYTHONPATH or in the working directory, whose class has a name.',
+        ) from error
+    register(name, model)
+    known = dict.fromkeys([*os.environ.get(VARIABLE, "").split(), f"{name}={model}"])
+    os.environ[VARIABLE] = " ".join(known)
+    return name
+
+
 def locations() -> dict[str, str]:
     """Every model's name → ``"module:Class"``: installed packages', registered ones, the package's own.
 
@@ -61,7 +87,8 @@ def locations() -> dict[str, str]:
     """
     own = {name: f"{__package__}.{name}:{kind}" for name, kind in MODELS.items()}
     external = {name: f"{__package__}.external.{name}:{kind}" for name, kind in EXTERNAL.items()}
-    return {**_offered(), **_REGISTERED, **external, **own}
+    handed = dict(word.split("=", 1) for word in os.environ.get(VARIABLE, "").split())
+    return {**_offered(), **handed, **_REGISTERED, **external, **own}
 
 
 @cache

@@ -33,12 +33,19 @@ class PlainCheckpointIO(CheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write a checkpoint; the model's block gets the SHA-256 of itself and of the weights."""
+        """Write a checkpoint; the model's block gets the SHA-256 of itself and of the weights.
+
+        Raises:
+            OSError: the disk is full, or fails.
+        """
         if CHECKPOINT_KEY in checkpoint:
             block = {**checkpoint[CHECKPOINT_KEY], SHA256: digest(checkpoint)}
             checkpoint = {**checkpoint, CHECKPOINT_KEY: block}
-        with atomic_path(path) as temporary:
-            torch.save(checkpoint, temporary)
+        with atomic_path(path) as temporary, temporary.open("wb") as stream:
+            try:
+                torch.save(checkpoint, stream)
+            except RuntimeError as error:  # torch speaks of its archive's positions
+                raise error.__context__ if isinstance(error.__context__, OSError) else error from None
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """Read a checkpoint; ``weights_only`` is always meant.

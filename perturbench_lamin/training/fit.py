@@ -55,7 +55,7 @@ class FitResult:
 
 def fit(
     curated_path: str | Path | CuratedFile,
-    split: pd.Series,
+    split: pd.Series | str | Path,
     config: TrainConfig,
     out_dir: str | Path,
     *,
@@ -75,7 +75,7 @@ def fit(
     Args:
         curated_path: a curated h5ad file; a :class:`~perturbench_lamin.loading.curated_file.CuratedFile` is read
             once for several trainings.
-        split: cell → "train", "val", "test" or "" (excluded).
+        split: cell → "train", "val", "test" or "" (excluded), or the file of it.
         config: model, hyperparameters and training settings.
         out_dir: folder for ``best.ckpt``, ``last.ckpt``, ``history.csv``, ``training.json``, ``result.json``.
         callbacks: further Lightning callbacks.
@@ -103,8 +103,9 @@ def fit(
     folder = RunFolder(Path(out_dir).absolute())
     shown = watched() if progress is None else progress
     device = torch_device(config.accelerator)  # one that is not there shows before the folder is made
+    file = CuratedFile.of(curated_path)
+    split = file.split(split)
     with _alone(folder), exhaustion_explained("training", _advice(config)):
-        file = CuratedFile.of(curated_path)
         placement = file.place(config.memory, device, processes(config.accelerator, config.devices))
         _say(placement.reason, shown)
         embedding = getattr(parsed, "embedding", "")

@@ -14,6 +14,7 @@ from perturbench_lamin.evaluation.profiles import PAPER, Profile, get_profile
 from perturbench_lamin.evaluation.registry import get_metric
 from perturbench_lamin.loading.curated import split_labels
 from perturbench_lamin.loading.curated_file import CuratedFile
+from perturbench_lamin.loading.header import read_header
 from perturbench_lamin.loading.observed import observed
 from perturbench_lamin.training.checkpoint import load_model
 from perturbench_lamin.training.predict import (
@@ -45,6 +46,25 @@ class Score:
     rank: float
 
 
+RANK_UNDEFINED = "The rank is undefined: no covariate state has two conditions in validation"
+WITHOUT_RANK = "Use another split, or leave the rank out: --rank-weight 0 (rank_weight=0 in Python)."
+
+
+def require_rank(curated_path: Path, split: pd.Series) -> None:
+    """Refuse a split on which the objective's rank is undefined, before anything is trained.
+
+    Raises:
+        InputError: no covariate state has two conditions in validation.
+    """
+    header = read_header(curated_path)
+    keys = header.info.keys
+    held = header.obs[(split.reindex(header.obs.index) == "val").to_numpy()].astype(str)
+    pairs = held.loc[held[keys.perturbation] != keys.control, [*keys.covariates, keys.perturbation]].drop_duplicates()
+    in_state = pairs.groupby(list(keys.covariates)).size() if keys.covariates else pd.Series([len(pairs)])
+    if not (in_state > 1).any():
+        raise InputError(RANK_UNDEFINED, where=curated_path, fix=WITHOUT_RANK)
+
+
 def score_validation(
     checkpoint: Path,
     curated_path: Path | CuratedFile,
@@ -69,11 +89,7 @@ def score_validation(
     means = metrics_of(checkpoint, curated_path, split, "val", PROFILE, accelerator).groupby("metric")["value"].mean()
     fit, rank = float(means[FIT]), float(means[RANK])
     if rank_weight and rank != rank:
-        raise InputError(
-            "The rank is undefined: no covariate state has two conditions in validation",
-            where=CuratedFile.of(curated_path).path,
-            fix="Use another split, or a weight of 0 for the rank.",
-        )
+        raise InputError(RANK_UNDEFINED, where=CuratedFile.of(curated_path).path, fix=WITHOUT_RANK)
     return Score(fit + rank_weight * rank if rank_weight else fit, fit, rank)
 
 

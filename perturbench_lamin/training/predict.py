@@ -63,7 +63,7 @@ class PredictConfig:
 def predict(
     checkpoint: str | Path,
     curated_path: str | Path,
-    split: pd.Series,
+    split: pd.Series | str | Path,
     which: str = "test",
     out: str | Path | None = None,
     *,
@@ -80,7 +80,7 @@ def predict(
     Args:
         checkpoint: a checkpoint of :func:`~perturbench_lamin.training.fit.fit`.
         curated_path: a curated h5ad file with the genes of the training.
-        split: cell → "train", "val", "test" or "" (excluded).
+        split: cell → "train", "val", "test" or "" (excluded), or the file of it.
         which: the split to predict.
         out: an h5ad file to write, a piece at a time; None to return everything in memory.
         config: how to predict.
@@ -102,9 +102,9 @@ def predict(
     if which not in SPLIT_NAMES:
         raise InputError(f"Unknown split {which!r}", where="which", fix=nearest(which, SPLIT_NAMES))
     model, info = load_model(checkpoint)
-    file = CuratedFile(curated_path)
+    file = CuratedFile.of(curated_path)
     cells = cells_for(file, info)
-    asked = split_counterfactuals(cells, split, which, info, config)
+    asked = split_counterfactuals(cells, file.split(split), which, info, config)
     asked, data = with_controls(asked, cells, file, info, other_data=other_data)
     return predict_groups(
         model, asked, data, out, config, prediction_uns(info, data.info, which, config, provenance or {})

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import anndata as ad
-import h5py
 import numpy as np
 import pandas as pd
+
+from perturbench_lamin.hdf5 import NewHDF5, write_anndata
 
 CHUNK_ROWS = 256
 
@@ -29,10 +30,8 @@ def write_prediction(
     Raises:
         ValueError: the pieces have more or fewer rows than ``obs``.
     """
-    ad.AnnData(obs=obs, var=var, uns=uns).write_h5ad(path)
-    with h5py.File(path, "r+") as file:
-        if "X" in file:
-            del file["X"]
+    with NewHDF5(path) as file:
+        write_anndata(file, ad.AnnData(obs=obs, var=var, uns=uns))
         shape = (len(obs), len(var))
         chunks = (min(CHUNK_ROWS, shape[0]), shape[1])
         X = file.create_dataset("X", shape=shape, dtype=np.float32, chunks=chunks)
@@ -40,6 +39,7 @@ def write_prediction(
         start = 0
         for piece in pieces:
             X[start : start + len(piece)] = piece
+            file.check()
             start += len(piece)
     if start != len(obs):
         raise ValueError(f"{start:,} rows predicted, {len(obs):,} expected")

@@ -52,6 +52,8 @@ def quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
             # Lightning 2.6 makes a pytree leaf in the way that torch 2.13 deprecates.
             warnings.filterwarnings("ignore", message=r".*LeafSpec.* is deprecated", category=FutureWarning)
+            # Lightning would have every command on a cluster begin with srun.
+            warnings.filterwarnings("ignore", message="The `srun` command is available")
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):

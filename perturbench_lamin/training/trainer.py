@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning import Callback, Trainer
+from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
 
@@ -90,7 +92,7 @@ def trainer_of(
             max_epochs=epochs,
             min_epochs=min(config.min_epochs, epochs),
             callbacks=callbacks,
-            plugins=[PlainCheckpointIO(), *([DoubleBatches()] if double else [])],
+            plugins=[PlainCheckpointIO(), *([DoubleBatches()] if double else []), *_surroundings(config)],
             logger=logger if logger is not None else False,
             log_every_n_steps=1,
             enable_progress_bar=progress,
@@ -101,12 +103,21 @@ def trainer_of(
         )
 
 
+def _surroundings(config: TrainConfig) -> list[LightningEnvironment]:
+    """What tells the processes of one training of each other, where there is one alone; else Lightning finds it.
+
+    In a batch job of Slurm that has several tasks Lightning would take a process for one of them.
+    """
+    tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))  # set by srun alone
+    return [LightningEnvironment()] if config.devices == config.num_nodes == tasks == 1 else []
+
+
 @contextmanager
 def _refusal_explained() -> Iterator[None]:
     """What Lightning says of settings that it refuses, without a traceback."""
     try:
         yield
-    except (ValueError, MisconfigurationException) as error:
+    except (ValueError, RuntimeError, MisconfigurationException) as error:  # RuntimeError: of Slurm's variables
         raise InputError(
             str(error).splitlines()[0], where="config", fix="Change accelerator, devices, num_nodes or strategy."
         ) from error

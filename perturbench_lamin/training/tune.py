@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import threading
 import time
 from multiprocessing.connection import wait as wait_for
@@ -19,7 +20,7 @@ from perturbench_lamin.loading.curated_file import CuratedFile
 from perturbench_lamin.training import study as studies
 from perturbench_lamin.training.callbacks import DivergenceError
 from perturbench_lamin.training.fit import fit
-from perturbench_lamin.training.objective import score_validation
+from perturbench_lamin.training.objective import require_rank, score_validation
 from perturbench_lamin.training.pruning import PruneTrial
 from perturbench_lamin.training.run_folder import BEST, LAST
 from perturbench_lamin.training.tune_config import Search
@@ -45,6 +46,8 @@ def search(task: Search, *, jobs: int = 1, elsewhere: bool = False, progress: bo
     Raises:
         InputError: data, configuration and study do not fit each other, or every trial has failed.
     """
+    if task.config.rank_weight:
+        require_rank(task.curated_path, task.split)
     with studies.quiet_optuna():
         study = task.open()
         with tqdm(total=task.config.trials, desc="Trials", unit="trial", disable=not progress) as bar:
@@ -142,8 +145,18 @@ def _worker(task: Search, jobs: int, device: int | None, errors: Any) -> None:
     try:
         with studies.quiet_optuna():
             _work(task.open(), task)
+    except KeyboardInterrupt:
+        os._exit(1)  # the process that started this one tells of it
     except Exception as error:
-        errors.put(error)
+        errors.put(error if _travels(error) else PerturbenchError(f"{type(error).__name__}: {error}", where="a trial"))
+
+
+def _travels(error: Exception) -> bool:
+    """Whether the error is the same in another process."""
+    try:
+        return isinstance(pickle.loads(pickle.dumps(error)), type(error))
+    except Exception:  # of any package's own class
+        return False
 
 
 def _end_with_parent() -> None:

@@ -193,6 +193,39 @@ def test_the_notebooks_run_with_plain_papermill(simulated, tmp_path):
     assert runs[-1] == "completed"
 
 
+NBCLIENT = """
+import sys, nbformat
+from nbclient import NotebookClient
+book = nbformat.read(sys.argv[1], as_version=4)
+NotebookClient(book, kernel_name="python3", resources={"metadata": {"path": sys.argv[2]}}).execute()
+"""
+
+
+@pytest.mark.parametrize("program", ["nbconvert", "execute", "nbclient"])
+def test_a_notebook_runs_where_no_editor_runs_it(simulated, tmp_path, program):
+    root, _, _ = simulated
+    slug = (root / "instance" / ".lamin" / "current_instance").read_text().strip()
+    book = json.loads((CHECKOUT / "ingestion/ingestion_norman19.ipynb").read_text())
+    (parameters,) = [cell for cell in book["cells"] if "parameters" in cell["metadata"].get("tags", [])]
+    parameters["source"] = f'simulated = True\nraw_folder = "{root / "raw"}"\ndownload_folder = "{tmp_path / program}"'
+    source = tmp_path / f"by_{program}.ipynb"
+    source.write_text(json.dumps(book))
+    jupyter = [sys.executable, "-m", "jupyter"]
+    command = {
+        "nbconvert": [*jupyter, "nbconvert", "--execute", "--to", "notebook", "--output", "executed", str(source)],
+        "execute": [*jupyter, "execute", str(source)],
+        "nbclient": [sys.executable, "-c", NBCLIENT, str(source), str(tmp_path)],
+    }[program]
+    done = subprocess.run(
+        command, cwd=CHECKOUT, env={**tiny.environment(root, ci=False), "LAMIN_CURRENT_INSTANCE": slug},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    recorded = "ln.Run.filter(transform__key='ingestion/ingestion_norman19.ipynb').order_by('id')"
+    assert tiny.query(root, f"[r.status for r in {recorded}]")[-1] == "completed"
+    assert tiny.query(root, f"{recorded}.last().transform.source_code").count(str(root / "raw")) == 1
+
+
 @pytest.mark.parametrize(("dataset", "task"), [("norman19", "combine"), ("mcfaline24", "transfer")])
 def test_real_cells(dataset, task, shared_file, tmp_path):
     raw, genes = shared_file("data/raw"), shared_file("data/metadata/genes_homo_sapiens.csv.gz")

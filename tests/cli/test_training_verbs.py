@@ -13,6 +13,7 @@ import pytest
 import torch
 from calling import call, invoke, refuse
 
+from perturbench_lamin.models import registry
 from perturbench_lamin.splitting.io import write_split
 from perturbench_lamin.training.callbacks import LastCheckpoint
 
@@ -205,6 +206,57 @@ def test_another_version_of_the_data_is_told(files, tmp_path):
     words = (*words[:4], "--conditions", pairs, *words[6:])
     refuse("trained on other data", *words)
     assert "another curated file" in call(*words, "--other-data")
+
+
+OUTSIDE = """
+from torch import nn
+from perturbench_lamin.models.base import PerturbationModel
+from perturbench_lamin.models.hyperparameters import GradientHyperparameters
+
+
+class Shift(PerturbationModel):
+    name = "shift"
+    hyperparameters_type = GradientHyperparameters
+
+    def __init__(self, hyperparameters, vocabulary):
+        super().__init__(hyperparameters, vocabulary)
+        self.weights = nn.Linear(len(vocabulary.perturbations), len(vocabulary.genes), bias=False)
+
+    def predict(self, batch):
+        return batch.controls + self.weights(batch.perturbations)
+"""
+
+
+def test_a_model_of_the_working_directory_is_trained_tuned_and_predicts(files, tmp_path, monkeypatch):
+    (tmp_path / "my_models.py").write_text(OUTSIDE)
+    (tmp_path / "space.json").write_text('{"lr": {"low": 0.01, "high": 0.02}}')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(registry, "_REGISTERED", {})
+    monkeypatch.setenv(registry.VARIABLE, "")
+    shift = ("--model", "my_models:Shift", "--set", "batch_size=60", "--max-epochs", 1, "--accelerator", "cpu")
+    call("train", *inputs(files), *shift, "--out", "run")
+    assert json.loads((tmp_path / "run/training.json").read_text())["config"]["model"] == "shift"
+    call("tune", *inputs(files), *shift, "--space", "space.json", "--trials", 1, "--search-only", "--jobs", 2,
+         "--out", "study")  # fmt: skip
+    monkeypatch.setattr(registry, "_REGISTERED", {})
+    monkeypatch.setenv(registry.VARIABLE, "")
+    words = ("predict", "run/best.ckpt", "--curated", *inputs(files), "--accelerator", "cpu", "--out", "p.h5ad")
+    refuse("shift", *words)
+    call(*words, "--model", "my_models:Shift")
+    refuse("Cannot import the model", "train", *inputs(files), "--model", "my_models:Nothing", "--out", "none")
+    refuse("Cannot import the model", "train", *inputs(files), "--model", "nowhere:Shift", "--out", "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_rank_that_cannot_be_had_is_told_before_anything_is_trained(files, tmp_path):
+    split = random_split(DATA, held_out=("G0+G1",))
+    perturbed = DATA.obs["condition"].astype(str) != "control"
+    split[perturbed & (split == "val")] = "train"
+    write_split(split, tmp_path / "split.csv")
+    words = ("tune", files / "tiny.h5ad", "--split", tmp_path / "split.csv", "--model", "linear", "--trials", 1)
+    refuse(r"The rank is undefined.*\n.*--rank-weight 0", *words, "--out", tmp_path / "study")
+    assert not (tmp_path / "study").exists()
 
 
 def test_tune_ends_with_the_winner_on_test(files, tmp_path):

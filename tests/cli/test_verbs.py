@@ -108,6 +108,18 @@ def test_a_choice_that_is_not_known_is_told_with_all(option, value, known):
     assert known in result.output
 
 
+@pytest.mark.parametrize("columns", [80, 100, 300])
+def test_the_list_of_datasets_fits_the_terminal(columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    said = call("datasets")
+    assert max(map(len, said.splitlines())) <= min(columns, 120)
+    words = said.replace(",", " ").split()
+    for dataset in DATASETS.values():
+        assert any(line.startswith(f"{dataset.name} ") for line in said.splitlines())
+        assert {task.name for task in dataset.tasks} <= set(words)
+        assert f"{dataset.curated.cells:,}" in said
+
+
 def test_run_and_experiment_take_the_same_settings(monkeypatch, tmp_path):
     taken = []
     monkeypatch.setattr(chain, "run_benchmark", lambda dataset, config, execution: taken.append((config, execution)))

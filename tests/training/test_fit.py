@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,10 +18,12 @@ from lightning.pytorch.loggers import CSVLogger
 from tiny_curated import Tiny, random_split, write
 
 from perturbench_lamin.errors import InputError, IntegrityError
+from perturbench_lamin.splitting.io import write_split
 from perturbench_lamin.training.callbacks import DivergenceError
 from perturbench_lamin.training.checkpoint import load_model
 from perturbench_lamin.training.config import TrainConfig
 from perturbench_lamin.training.fit import fit
+from perturbench_lamin.training.predict import predict
 
 DATA = Tiny(noise=0.3).data()
 SPLIT = random_split(DATA, held_out=("G0+G1",))
@@ -304,6 +307,32 @@ def test_out_dir_that_is_a_file(curated_path, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="Not a folder"):
         fit(curated_path, SPLIT, CONFIG, tmp_path / "file")
+
+
+def test_a_split_may_be_its_file_and_what_is_no_file_is_told(curated_path, whole, tmp_path):
+    write_split(SPLIT, tmp_path / "split.csv")
+    result = fit(curated_path, str(tmp_path / "split.csv"), CONFIG, tmp_path / "run")
+    assert_same_weights(result.best_checkpoint, whole.best_checkpoint)
+    with pytest.raises(InputError, match=r"Not a path but AnnData \[curated file\]\n  Give the path of a curated"):
+        fit(ad.AnnData(np.zeros((2, 2))), SPLIT, CONFIG, tmp_path / "none")
+    with pytest.raises(InputError, match=r"Not a split but dict \[split\]\n  Give a pandas Series"):
+        fit(curated_path, {"a": "train"}, CONFIG, tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+    predicted = predict(result.best_checkpoint, curated_path, tmp_path / "split.csv", "test")
+    assert predicted.n_obs == predict(result.best_checkpoint, curated_path, SPLIT, "test").n_obs > 0
+
+
+@pytest.mark.parametrize("job", [{}, {"SLURM_JOB_ID": "1", "SLURM_NTASKS": "4", "SLURM_JOB_NAME": "train"}])
+def test_a_machine_with_slurm_is_one_like_others(curated_path, tmp_path, monkeypatch, job):
+    """On the login node and within a batch job of several tasks, without srun; a warning is an error here."""
+    srun = tmp_path / "srun"
+    srun.write_text("#!/bin/sh\nexit 1\n")
+    srun.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    for name, value in job.items():
+        monkeypatch.setenv(name, value)
+    config = TrainConfig("linear", {}, max_epochs=1, batch_size=20, accelerator="cpu")
+    assert len(fit(curated_path, SPLIT, config, tmp_path / "run").history) == 1
 
 
 def test_published_configuration():

@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import anndata as ad
-import h5py
 import numpy as np
 from scipy import sparse
 
 from perturbench_lamin.errors import InputError, some
 from perturbench_lamin.files import atomic_path
+from perturbench_lamin.hdf5 import NewHDF5
 from perturbench_lamin.models.external import scgpt_worker
 from perturbench_lamin.storage.anndata_file import AnnDataFile
 
@@ -84,7 +84,7 @@ def embed_curated(curated: str | Path, settings: ScgptSettings, out: str | Path)
     embedding = embed(counts, genes, settings)
     with atomic_path(out) as temporary:
         shutil.copyfile(curated, temporary)
-        with h5py.File(temporary, "r+") as file:
+        with NewHDF5(temporary, "r+") as file:
             ad.io.write_elem(file.require_group("obsm"), KEY, embedding)
     return Path(out)
 
