@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from perturbench_lamin.errors import IntegrityError
@@ -29,10 +29,10 @@ def check_file(path: str | Path) -> None:
         check(path)
 
 
-def check_h5ad(path: Path) -> None:
+def check_h5ad(path: Path, parts: Sequence[str] = H5AD_PARTS) -> None:
     """Check that an HDF5 file opens and has the parts of an AnnData file."""
     present = _open_hdf5(path)
-    missing = [part for part in H5AD_PARTS if part not in present]
+    missing = [part for part in parts if part not in present]
     if missing:
         raise IntegrityError(
             f"An h5ad file without {', '.join(missing)}",
