@@ -14,6 +14,7 @@ from lamindb.models.run import RUN_CODE_TO_STATUS
 
 from perturbench_lamin.browse.read_annotations import labels_of_artifacts, schemas, values_of_artifacts, values_of_runs
 from perturbench_lamin.browse.snapshot import ArtifactRecord, RunRecord, Snapshot, TransformRecord
+from perturbench_lamin.lineage.runs import PROBLEM
 
 TRASH = -1
 
@@ -66,7 +67,8 @@ def _runs() -> dict[str, RunRecord]:
     outputs = _grouped(ln.Artifact.objects.filter(run__isnull=False).order_by("id").values_list("run_id", "uid"))
     fields = ("transform__uid", "environment__uid", "report__uid", "initiated_by_run__uid", "created_by__handle")
     names = (
-        "id", "uid", "name", "_status_code", "started_at", "finished_at", "params", "reference", "cli_args", *fields,
+        "id", "uid", "name", "_status_code", "started_at", "finished_at", "params", "reference", "cli_args",
+        "extra_data", *fields,
     )  # fmt: skip
     return {
         row["uid"]: RunRecord(
@@ -83,6 +85,7 @@ def _runs() -> dict[str, RunRecord]:
             parent=row["initiated_by_run__uid"] or "",
             reference=row["reference"] or "",
             command=row["cli_args"] or "",
+            problem=str((row["extra_data"] or {}).get(PROBLEM, "")),
             values=values.get(row["id"], ()),
             inputs=tuple(inputs.get(row["id"], ())),
             outputs=tuple(outputs.get(row["id"], ())),

@@ -160,6 +160,7 @@ class RunRecord:
         parent: uid of the run that started it; empty where none did.
         reference: such as the fingerprint that a chain keeps.
         command: of a command line; empty where there is none.
+        problem: why it failed; empty where that is not recorded.
         values: of its features.
         inputs: uids of the artifacts it read.
         outputs: uids of the artifacts it made.
@@ -179,6 +180,7 @@ class RunRecord:
     parent: str = ""
     reference: str = ""
     command: str = ""
+    problem: str = ""
     values: tuple[Value, ...] = ()
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()

@@ -187,7 +187,7 @@ def _conclude(step: Step, run: ln.Run, mark: str, page: Path, problem: str, seco
         problem = "The notebook ended without ln.finish()"
     uids = {key: artifact.uid for key, artifact in made.items()}
     if problem:
-        runs.close(run, runs.Status.ERRORED)
+        runs.close(run, runs.Status.ERRORED, problem)
         return StepResult(step, "failed", run.uid, uids, seconds, problem, page)
     runs.remember(run, mark)
     return StepResult(step, "done", run.uid, uids, seconds, report=page)
