@@ -53,3 +53,13 @@ def some(items: Iterable[object], n: int = 8) -> str:
     listed = [str(item) for item in items]
     rest = f" … and {len(listed) - n:,} more" if len(listed) > n else ""
     return ", ".join(listed[:n]) + rest
+
+
+def are(n: int, noun: str) -> str:
+    """As :func:`many`, with the verb: ``1 model is`` and ``3 models are``."""
+    return f"{many(n, noun)} {'is' if n == 1 else 'are'}"
+
+
+def many(n: int, noun: str) -> str:
+    """How many there are, such as ``1 model`` and ``3 models``."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"

@@ -27,6 +27,16 @@ class DatasetRow:
     curated: ArtifactRecord | None = None
     files: Mapping[str, list[ArtifactRecord]] = field(default_factory=dict)
 
+    def split_of(self, task: str) -> ArtifactRecord | None:
+        """The latest split of a task; None where the instance has none."""
+        return next((one for one in self.files.get("split", []) if _task_of(one) == task), None)
+
+    @property
+    def tasks(self) -> list[str]:
+        """The catalog's tasks, then those that only the instance has."""
+        own = [_task_of(one) for one in self.files.get("split", [])]
+        return list(dict.fromkeys([*(task.name for task in (self.entry.tasks if self.entry else ())), *own]))
+
     @property
     def is_here(self) -> bool:
         """Whether the instance has anything of it."""
@@ -51,7 +61,7 @@ def dataset_rows(artifacts: Mapping[str, ArtifactRecord]) -> list[DatasetRow]:
     """The catalog's datasets in its order, then those that only the instance has."""
     by_dataset: dict[str, dict[str, list[ArtifactRecord]]] = {name: {} for name in DATASETS}
     for artifact in artifacts.values():
-        name = _dataset_of(artifact)
+        name = dataset_of(artifact)
         if name and artifact.is_latest and not artifact.trashed:
             by_dataset.setdefault(name, {}).setdefault(kind_of(artifact).name, []).append(artifact)
     return [_row(name, files) for name, files in by_dataset.items()]
@@ -62,7 +72,11 @@ def _row(name: str, files: dict[str, list[ArtifactRecord]]) -> DatasetRow:
     return DatasetRow(name, DATASETS.get(name), next(iter(listed.get("curated", [])), None), listed)
 
 
-def _dataset_of(artifact: ArtifactRecord) -> str:
+def _task_of(split: ArtifactRecord) -> str:
+    return str(split.value("task") or split.key.rsplit("/", 1)[-1].removesuffix(".gz").removesuffix(".csv"))
+
+
+def dataset_of(artifact: ArtifactRecord) -> str:
     """The feature says it; a key in a folder of the chain says it as well."""
     named = artifact.value("dataset")
     if isinstance(named, str):

@@ -9,7 +9,7 @@ from perturbench_lamin.browse.kinds import kind_of
 from perturbench_lamin.browse.neighbourhood import Neighbourhood
 from perturbench_lamin.browse.site import Site
 
-LINE = 26
+LINE = 22
 
 
 def graph_data(site: Site, around: Neighbourhood, root: str) -> dict[str, Any]:

@@ -144,7 +144,10 @@ def _environment_pages(site: Site, write: _Writer) -> Iterator[Page]:
 def _run_pages(site: Site, write: _Writer, run: RunRecord) -> Iterator[Page]:
     report = site.snapshot.artifacts.get(run.report)
     content = content_of(report, site.states[report.uid]) if report else None
-    yield write(f"run/{run.uid}.html", "run.html", run=run, content=content, around=site.around(run.uid))
+    problem = run.problem or (words.error_in(content.page) if content and words.status_class(run) == "bad" else "")
+    yield write(
+        f"run/{run.uid}.html", "run.html", run=run, content=content, problem=problem, around=site.around(run.uid)
+    )
     if content:
         yield write(
             f"run/{run.uid}-report.html",

@@ -18,6 +18,7 @@ from perturbench_lamin.browse.files_state import is_shown
 from perturbench_lamin.browse.read_annotations import labels_of_artifacts, schemas, values_of_artifacts, values_of_runs
 from perturbench_lamin.browse.snapshot import ArtifactRecord, RunRecord, Snapshot, TransformRecord
 from perturbench_lamin.lineage.intact import local_copy
+from perturbench_lamin.lineage.runs import PROBLEM
 
 TRASH = -1
 CODE_FIELDS = ("commit", "clean", "source", "moved")
@@ -99,7 +100,7 @@ def _runs() -> dict[str, RunRecord]:
     fields = ("transform__uid", "environment__uid", "report__uid", "initiated_by_run__uid", "created_by__handle")
     names = (
         "id", "uid", "name", "_status_code", "started_at", "finished_at", "params", "reference", "cli_args", *fields,
-        *(f"extra_data__code__{name}" for name in CODE_FIELDS),
+        *(f"extra_data__code__{name}" for name in CODE_FIELDS), f"extra_data__{PROBLEM}",
     )  # fmt: skip
     return {
         row["uid"]: RunRecord(
@@ -117,6 +118,7 @@ def _runs() -> dict[str, RunRecord]:
             reference=row["reference"] or "",
             command=row["cli_args"] or "",
             code=_code(row),
+            problem=str(row[f"extra_data__{PROBLEM}"] or ""),
             values=values.get(row["id"], ()),
             inputs=tuple(inputs.get(row["id"], ())),
             outputs=tuple(outputs.get(row["id"], ())),

@@ -11,7 +11,7 @@ from functools import cached_property
 
 from perturbench_lamin.browse import words
 from perturbench_lamin.browse.checkpoints import Checkpoint, checkpoints
-from perturbench_lamin.browse.dataset_rows import DatasetRow, dataset_rows
+from perturbench_lamin.browse.dataset_rows import DatasetRow, dataset_of, dataset_rows
 from perturbench_lamin.browse.files_state import FileState
 from perturbench_lamin.browse.kinds import KINDS, OTHER, Kind, kind_of
 from perturbench_lamin.browse.neighbourhood import Lineage, Neighbourhood, neighbourhood
@@ -61,8 +61,8 @@ class Site:
 
     @cached_property
     def datasets(self) -> list[DatasetRow]:
-        """The datasets of the catalog, then others."""
-        return dataset_rows(self.snapshot.artifacts)
+        """The datasets of the catalog, then others; last those of which the instance has nothing."""
+        return sorted(dataset_rows(self.snapshot.artifacts), key=lambda row: not row.is_here)
 
     @cached_property
     def models(self) -> dict[str, list[Checkpoint]]:
@@ -97,8 +97,10 @@ class Site:
 
     @cached_property
     def failed_runs(self) -> list[RunRecord]:
-        """Runs that did not complete, newest first."""
-        return [run for run in reversed(list(self.snapshot.runs.values())) if words.status_class(run) == "bad"]
+        """Runs that did not complete, newest first; not the run of a chain that failed because one of its runs did."""
+        bad = [run for run in reversed(list(self.snapshot.runs.values())) if words.status_class(run) == "bad"]
+        told = {run.parent for run in bad}
+        return [run for run in bad if run.uid not in told]
 
     def around(self, uid: str) -> Neighbourhood:
         """The lineage around an artifact or run."""
@@ -115,7 +117,26 @@ class Site:
 
     def run_title(self, run: RunRecord) -> str:
         """A run's name for readers."""
-        return words.run_title(run, self.transform(run))
+        return words.run_title(run, self.transform(run), self._about(run))
+
+    def _about(self, run: RunRecord) -> dict[str, str]:
+        """Dataset, task, model and seed of a run: of its parameters, else what all that it made, or read, agrees on."""
+        sides = [self.artifacts((*run.outputs, *run.recreated)), self.artifacts(run.inputs)]
+        return {name: _told(name, run, sides) for name in ("dataset", "task", "model", "seed")}
+
+
+def _told(name: str, run: RunRecord, sides: list[list[ArtifactRecord]]) -> str:
+    if isinstance(run.params.get(name), str | int):
+        return str(run.params[name])
+    for side in sides:
+        found = {str(value) for one in side if (value := _own(name, one)) is not None}
+        if found:
+            return found.pop() if len(found) == 1 else ""
+    return ""
+
+
+def _own(name: str, artifact: ArtifactRecord) -> object:
+    return (dataset_of(artifact) or None) if name == "dataset" else artifact.value(name)
 
 
 def page_name(name: str) -> str:

@@ -161,6 +161,7 @@ class RunRecord:
         reference: such as the fingerprint that a chain keeps.
         command: of a command line; empty where there is none.
         code: the record of the code that it ran; empty where there is none.
+        problem: why it failed; empty where that is not recorded.
         values: of its features.
         inputs: uids of the artifacts it read.
         outputs: uids of the artifacts it made.
@@ -181,6 +182,7 @@ class RunRecord:
     reference: str = ""
     command: str = ""
     code: Mapping[str, Any] = field(default_factory=dict)
+    problem: str = ""
     values: tuple[Value, ...] = ()
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()

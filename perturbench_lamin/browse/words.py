@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -62,11 +64,28 @@ def status_class(run: RunRecord) -> str:
     return "bad" if run.status in ("errored", "aborted") else "open"
 
 
-def run_title(run: RunRecord, transform: TransformRecord | None) -> str:
-    """The notebook's name with the model and seed, where it has them."""
+def run_title(run: RunRecord, transform: TransformRecord | None, about: Mapping[str, str]) -> str:
+    """The notebook's name with the dataset, task, model and seed, where it has them.
+
+    Args:
+        run: the run.
+        transform: what it ran.
+        about: ``dataset``, ``task``, ``model`` and ``seed``, as far as they are known.
+    """
     name = transform.key.rsplit("/", 1)[-1].removesuffix(".ipynb") if transform else "no transform"
-    seed = f"seed {run.params['seed']}" if "seed" in run.params else ""
-    return " ".join(word for word in (name or "unnamed", str(run.params.get("model", "")), seed) if word)
+    told = [about.get(one, "") for one in ("dataset", "task", "model")]
+    seed = f"seed {about['seed']}" if about.get("seed") else ""
+    known = [word for word in (*told, seed) if word]
+    return " ".join([name or "unnamed", *(known or ([run.name] if run.name else []))])
+
+
+ERROR_LINE = re.compile(r"(?m)^\s*((?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Exit)\b(?::[^\n]*)?)$")
+
+
+def error_in(page: str) -> str:
+    """The last line of an error in an executed notebook's page; empty where there is none."""
+    found = ERROR_LINE.findall(html.unescape(re.sub(r"<[^>]+>", "", page)))
+    return found[-1].strip() if found else ""
 
 
 def artifact_title(artifact: ArtifactRecord) -> str:
@@ -76,5 +95,7 @@ def artifact_title(artifact: ArtifactRecord) -> str:
 
 def registry_title(registry: str) -> str:
     """A registry's name in the plural, in words: ``GeneticPerturbation`` is ``Genetic perturbations``."""
+    if registry == "ULabel":
+        return "Labels"
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", registry).capitalize()
     return f"{spaced[:-1]}ies" if spaced.endswith("y") else f"{spaced}s"

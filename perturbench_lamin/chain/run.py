@@ -244,7 +244,7 @@ def _conclude(this: _Execution, run: ln.Run, page: Path, problem: str, seconds: 
     loaded, uids = engine.loaded(this.executed), {key: artifact.uid for key, artifact in made.items()}
     problem = problem or _other_code(loaded)
     if problem:
-        runs.close(run, runs.Status.ERRORED)
+        runs.close(run, runs.Status.ERRORED, problem)
         return StepResult(step, "failed", run.uid, uids, seconds, problem, page)
     notes = _doubts(moved, loaded, this.before)
     runs.remember(run, "" if notes else this.before.mark)

@@ -10,12 +10,13 @@ import click
 
 from perturbench_lamin.cli.command import Verb, bundle, under
 from perturbench_lamin.cli.paths import FILE_IN, FOLDER_IN, FileOut, FolderOut
+from perturbench_lamin.comparison.settings import IGNORABLE
 
 if TYPE_CHECKING:
     from perturbench_lamin.comparison.deposit import Deposit
 
-DIFFERENT = 3
-"""Exit code when the files differ."""
+DIFFERENT, NOT_ALL_COMPARED = 3, 4
+"""Exit codes when the files differ, and when they are the same in what was compared, but not all was."""
 
 
 _deposited, _splits, _judging = under("Deposited file, in place of B"), under("Splits"), under("Judging")
@@ -130,7 +131,7 @@ deposit_options = bundle(
     help="Match cells by their names, or by their counts.",
 )
 @_judging("--common", is_flag=True, help="Judge only columns, layers, splits and uns entries that both have.")
-@_judging("--ignore", multiple=True, metavar="PART", help="Leave out X, counts, obs, var, layers, obsm, splits, uns.")
+@_judging("--ignore", multiple=True, metavar="PART", help=f"Leave out {', '.join(IGNORABLE)}.")
 @click.option(
     "--examples", metavar="N", default=5, show_default=True, type=click.IntRange(1), help="Names and values to show."
 )
@@ -153,7 +154,8 @@ def compare(
 ) -> None:
     """Compare two files of cells by content, whatever their bytes, order, compression, dtype or encoding.
 
-    Exit code: 0 identical or equivalent, 3 different, 1 an error.
+    Exit code: 0 identical or equivalent, 3 different, 4 the same in what was compared (what was not is named),
+    1 an error, 2 wrong usage.
 
     \b
     Examples:
@@ -184,3 +186,5 @@ def compare(
         click.echo(f"Written: {write_report(comparison, page, title=f'{a.name} and {b.name}')}")
     if comparison.differences:
         raise SystemExit(DIFFERENT)
+    if comparison.uncompared:
+        raise SystemExit(NOT_ALL_COMPARED)

@@ -73,7 +73,7 @@ def _kind(column: pd.Series) -> str:
         return "category"
     if pd.api.types.is_object_dtype(column.dtype) or pd.api.types.is_string_dtype(column.dtype):
         return "text"
-    return str(column.dtype).lower()
+    return str(column.dtype)  # Int64, which may lack values, is not int64
 
 
 def _is_number(column: pd.Series) -> bool:
@@ -81,7 +81,7 @@ def _is_number(column: pd.Series) -> bool:
 
 
 def _as_numbers(a: pd.Series, b: pd.Series) -> tuple[np.ndarray, np.ndarray] | None:
-    """Both as float64 (or int64) where at least one holds numbers and the other can be read as such."""
+    """Both as float64 (or whole numbers) where at least one holds numbers and the other can be read as such."""
     if not (_is_number(a) or _is_number(b)):
         return None
     if (
@@ -89,7 +89,7 @@ def _as_numbers(a: pd.Series, b: pd.Series) -> tuple[np.ndarray, np.ndarray] | N
         and pd.api.types.is_integer_dtype(b.dtype)
         and not (a.hasnans or b.hasnans)
     ):
-        return a.to_numpy(dtype=np.int64), b.to_numpy(dtype=np.int64)  # exact beyond 2^53, too
+        return _whole(a), _whole(b)  # exact beyond 2^53, too
     read = [pd.to_numeric(column, errors="coerce") for column in (a, b)]
     if any(bool((made.isna() & column.notna()).any()) for made, column in zip(read, (a, b), strict=True)):
         return None
@@ -97,11 +97,17 @@ def _as_numbers(a: pd.Series, b: pd.Series) -> tuple[np.ndarray, np.ndarray] | N
     return left, right
 
 
+def _whole(column: pd.Series) -> np.ndarray:
+    return column.to_numpy(dtype=np.uint64 if column.dtype.name.lower() == "uint64" else np.int64)
+
+
 def _compare_numbers(a: np.ndarray, b: np.ndarray, config: CompareConfig) -> tuple[np.ndarray, bool]:
     """Where two arrays differ, and whether the rest is exactly equal."""
-    if a.dtype.kind == "i":  # whole numbers are equal or not
+    if a.dtype.kind in "iu":
         return a != b, True
     same = (a == b) | (np.isnan(a) & np.isnan(b))
+    if all((array[np.isfinite(array)] % 1 == 0).all() for array in (a, b)):  # whole numbers are equal or not
+        return ~same, True
     with np.errstate(invalid="ignore"):
         near = np.abs(a - b) <= config.atol + config.rtol * np.maximum(np.abs(a), np.abs(b))
     near &= np.isfinite(a) & np.isfinite(b)

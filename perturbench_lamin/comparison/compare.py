@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import filecmp
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
-from perturbench_lamin.comparison.axes import cells_part, genes_part
+import numpy as np
+
+from perturbench_lamin.comparison.axes import axis_part
+from perturbench_lamin.comparison.elements import form_part, group_part, layers_part, others_part, raw_part, x_part
 from perturbench_lamin.comparison.file_pair import FilePair
 from perturbench_lamin.comparison.h5ad_file import H5adFile
-from perturbench_lamin.comparison.matrix_parts import arrays_part, counts_part, layers_part, matrix_part, others_part
-from perturbench_lamin.comparison.result import Comparison, Part
+from perturbench_lamin.comparison.matching import make_match
+from perturbench_lamin.comparison.matrix_parts import counts_part
+from perturbench_lamin.comparison.result import Comparison, Part, Verdict, worst
 from perturbench_lamin.comparison.settings import IGNORABLE, CompareConfig
 from perturbench_lamin.comparison.splits import SplitFiles, compare_splits, read_splits
 from perturbench_lamin.comparison.tables import compare_tables
@@ -44,25 +50,30 @@ def compare_files(
         progress: show a progress bar for each matrix.
 
     Returns:
-        A verdict for each part and for the whole; two files without a common cell or gene are different.
+        A verdict for each part and for the whole; two files without a common cell or gene are different. Of files
+        that are the same byte for byte, cells and genes are counted and nothing else is looked at.
 
     Raises:
-        InputError: no such file, names that occur more than once, a split file of other cells, an unknown part.
+        InputError: no such file, a split file of other cells, an unknown part.
         IntegrityError: a file is not an h5ad file, or is corrupt.
     """
     for name in config.ignore:
         if name not in IGNORABLE:
             raise InputError(f"No part {name!r} to ignore", where="ignore", fix=nearest(name, IGNORABLE))
     with H5adFile(a) as first, H5adFile(b) as second:
-        parts = tuple(_parts(FilePair(first, second, config, progress), splits_a, splits_b))
-        return Comparison(first.facts(), second.facts(), parts, asdict(config))
+        both = FilePair(first, second, config, progress)
+        if not (splits_a or splits_b) and _same_bytes(first.path, second.path):
+            parts = list(_identical(both))
+        else:
+            parts = list(_finished(both, list(_parts(both, splits_a, splits_b))))
+        return Comparison(first.facts(), second.facts(), tuple(parts), asdict(config))
 
 
 def _parts(both: FilePair, splits_a: SplitFiles, splits_b: SplitFiles) -> Iterator[Part]:
     """All parts, in the order in which a reader wants them."""
     rows, columns = (both.cells.a, both.cells.b), (both.genes.a, both.genes.b)
-    yield cells_part(both.a.obs, both.b.obs, both.cells, both.config)
-    yield genes_part(both.a.var, both.b.var, both.genes, both.config)
+    yield axis_part("cells", both.a.obs, both.b.obs, both.cells, both)
+    yield axis_part("genes", both.a.var, both.b.var, both.genes, both)
     wanted = "splits" not in both.config.ignore
     splits = [
         read_splits(file.obs, files) if wanted else ({}, []) for file, files in ((both.a, splits_a), (both.b, splits_b))
@@ -70,9 +81,10 @@ def _parts(both: FilePair, splits_a: SplitFiles, splits_b: SplitFiles) -> Iterat
     without = (splits[0][1], splits[1][1])
     makers: dict[str, Callable[[], Part | None]] = {
         "counts": lambda: counts_part(both),
-        "X": lambda: matrix_part(both, "X", "X", "X", scaled=both.counts_places != ("X", "X")),
+        "X": lambda: x_part(both),
         "layers": lambda: layers_part(both),
-        "obsm": lambda: arrays_part(both),
+        "raw": lambda: raw_part(both),
+        **{group: partial(group_part, both, group) for group in ("obsm", "varm", "obsp", "varp")},
         "obs": lambda: compare_tables("obs", both.a.obs, both.b.obs, rows, both.config, without=without),
         "var": lambda: compare_tables("var", both.a.var, both.b.var, columns, both.config),
         "splits": lambda: (
@@ -87,3 +99,26 @@ def _parts(both: FilePair, splits_a: SplitFiles, splits_b: SplitFiles) -> Iterat
         part = None if name in both.config.ignore else make()
         if part is not None:
             yield part
+
+
+def _finished(both: FilePair, parts: list[Part]) -> Iterator[Part]:
+    """The parts, and what can be said only when all are known."""
+    yield from parts
+    if both.config.ignore:
+        yield Part("ignored", senses=(f"without {', '.join(both.config.ignore)}",), details={"compared": False})
+    elif worst([part.verdict for part in parts]) is Verdict.IDENTICAL:
+        form = form_part(both)
+        if form is not None:
+            yield form
+
+
+def _same_bytes(a: Path, b: Path) -> bool:
+    return a.stat().st_size == b.stat().st_size and filecmp.cmp(a, b, shallow=False)
+
+
+def _identical(both: FilePair) -> Iterator[Part]:
+    """The parts of two files of the same bytes: nothing is read but the names of cells and genes."""
+    for name, table in (("cells", both.a.obs), ("genes", both.a.var)):
+        everything = np.arange(len(table))
+        yield axis_part(name, table, table, make_match(everything, everything, len(table), len(table), "name"), both)
+    yield Part("bytes", details={"bytes": both.a.path.stat().st_size})

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from perturbench_lamin.comparison.matching import Match, match_names, require_unique
+from perturbench_lamin.comparison.matching import Match, match_index, match_names, shared_columns
 from perturbench_lamin.storage.tables import Table
 
 INDEX = "index"
@@ -18,16 +18,15 @@ ENOUGH = 0.5
 def match_genes(a: Table, b: Table) -> Match:
     """Pair the genes of two files: by index, or by the two columns (the index among them) that pair most.
 
-    An Ensembl identifier's version (``ENSG00000141510.18``) is left out where it is in the way.
+    An Ensembl identifier's version (``ENSG00000141510.18``) is left out where it is in the way. A symbol that occurs
+    more than once is paired in order, or by a column of var that tells its genes apart (see
+    :func:`perturbench_lamin.comparison.matching.match_index`).
 
     Args:
         a: the table of genes of the first file.
         b: of the second.
-
-    Raises:
-        InputError: names that pair most genes occur more than once.
     """
-    best = match_names(a.names, b.names, "name")
+    best = match_index(a.names, b.names, lambda: shared_columns(a, b))
     if len(best.a) < ENOUGH * min(len(a), len(b)):
         keys_b = list(_keys(b))
         found = [
@@ -37,9 +36,6 @@ def match_genes(a: Table, b: Table) -> Match:
             if (one, other) != (INDEX, INDEX)
         ]
         best = max([best, *found], key=lambda match: len(match.a))
-    if best.how == "name":
-        for table, where in ((a, "genes of A"), (b, "genes of B")):
-            require_unique(table.names, where, "Make gene names unique, for example by their Ensembl identifiers.")
     return best
 
 

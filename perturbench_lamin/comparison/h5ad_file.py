@@ -1,44 +1,66 @@
-"""An h5ad file opened for comparison: tables by the column, matrices by the row, nothing whole in memory."""
+"""An h5ad file that is compared: its tables by column, its matrices by rows, at any place."""
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from perturbench_lamin.comparison.result import FileFacts
 from perturbench_lamin.contracts import COUNTS_LAYER
 from perturbench_lamin.curation.source import CountSource
 from perturbench_lamin.curation.source_h5ad import H5adSource
 from perturbench_lamin.storage.anndata_file import AnnDataFile
+from perturbench_lamin.storage.tables import Table
 
 COUNTS_PLACES = (f"layers/{COUNTS_LAYER}", "raw/X", "X")
+NUMBERED = "numbered"
+AXES = {
+    "X": ("obs", "var"),
+    "layers": ("obs", "var"),
+    "raw/X": ("obs", "raw/var"),
+    "obsm": ("obs", NUMBERED),
+    "obsp": ("obs", "obs"),
+    "varm": ("var", NUMBERED),
+    "varp": ("var", "var"),
+    "raw/varm": ("raw/var", NUMBERED),
+}
+"""What the rows and columns of a place are: the index of a table, or numbers."""
+
 LOOK_ROWS = 200
 """Cells that are looked at to see whether a matrix holds whole numbers."""
 
 
+def axes(place: str) -> tuple[str, str]:
+    """What the rows and the columns of a matrix are, by its place in the file."""
+    return AXES[place if place in AXES else place.rpartition("/")[0]]
+
+
 class StoredMatrix(H5adSource):
-    """A matrix of an open file, at any place: X, a layer, raw/X or an array of obsm.
+    """A matrix of an open file, at any place; an array of more than two axes with those after the first laid flat.
 
     Attributes:
         encoding: ``csr``, ``csc`` or ``dense``.
         dtype: of the stored values.
     """
 
-    def __init__(self, file: AnnDataFile, place: str) -> None:
-        super().__init__(file, layer=place)
+    def __init__(self, file: AnnDataFile, place: str, rows: pd.Index, columns: pd.Index | None) -> None:
+        self.file, self.path, self._own = file, file.path, False
+        self._hold(file.matrix(place, against_tables=False), rows, columns)
+        self.matrix.require_shape(self.shape, " and ".join(axis for axis in axes(place) if axis != NUMBERED))
         self.encoding, self.dtype = self.matrix.format, str(self.matrix.stored_dtype.newbyteorder("="))
 
 
 class H5adFile:
-    """An h5ad file.
+    """An h5ad file, or a zarr folder.
 
     Args:
         path: the file.
 
     Attributes:
-        file: the open file.
         obs: the table of cells.
         var: the table of genes.
         layers: names of the layers.
@@ -46,7 +68,7 @@ class H5adFile:
 
     Raises:
         InputError: no such file.
-        IntegrityError: not readable as HDF5, or without X, obs or var.
+        IntegrityError: not readable as HDF5, or without obs or var.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -54,7 +76,7 @@ class H5adFile:
         self.path = self.file.path
         self._matrices: dict[str, StoredMatrix] = {}
         try:
-            self.file.require("X", "obs", "var")
+            self.file.require("obs", "var")
             self.obs, self.var = self.file.obs_table, self.file.var_table
             self.layers, self.obsm = self.file.names("layers"), self.file.names("obsm")
         except BaseException:
@@ -72,28 +94,40 @@ class H5adFile:
     def matrix(self, place: str) -> StoredMatrix:
         """A matrix by its place in the file, such as ``layers/counts``; opened once."""
         if place not in self._matrices:
-            self._matrices[place] = StoredMatrix(self.file, place)
+            rows, columns = axes(place)
+            labels = None if columns == NUMBERED else self.table(columns).names
+            self._matrices[place] = StoredMatrix(self.file, place, self.table(rows).names, labels)
         return self._matrices[place]
+
+    def table(self, axis: str) -> Table:
+        """The table of an axis: ``obs``, ``var`` or ``raw/var``."""
+        return self.raw_var if axis == "raw/var" else {"obs": self.obs, "var": self.var}[axis]
+
+    @cached_property
+    def raw_var(self) -> Table:
+        """The table of genes of raw."""
+        return self.file.table("raw/var")
 
     def counts_place(self) -> str | None:
         """Where the counts are: ``layers["counts"]``, else the first of raw and X that holds whole numbers."""
         places = [place for place in COUNTS_PLACES if place in self.file]
         if places and places[0] == COUNTS_PLACES[0]:
             return places[0]
-        return next((place for place in places if _is_whole(self.matrix(place))), None)
+        return next((place for place in places if is_whole(self.matrix(place))), None)
 
     def uns(self) -> dict[str, Any]:
-        """The unstructured part."""
-        return self.file.uns()
+        """The unstructured part; an element that anndata cannot read is left as it stands in the file."""
+        return self.file.uns(keep_unknown=True)
 
     def facts(self) -> FileFacts:
         """What the file is."""
-        places = ["X", *(f"layers/{name}" for name in self.layers), *(["raw/X"] if "raw/X" in self.file else [])]
+        places = [place for place in ("X", *(f"layers/{name}" for name in self.layers), "raw/X") if place in self.file]
         matrices = {place: self.matrix(place) for place in places}
         told = {place: f"{matrix.encoding} {matrix.dtype}" for place, matrix in matrices.items()}
         return FileFacts(str(self.path), len(self.obs), len(self.var), told)
 
 
-def _is_whole(matrix: CountSource) -> bool:
+def is_whole(matrix: CountSource) -> bool:
+    """Whether the first rows of a matrix hold whole numbers of 0 or more, and some above 0."""
     values = matrix.read_rows(0, min(LOOK_ROWS, matrix.shape[0])).data
     return bool(len(values) and (values >= 0).all() and (values == np.floor(values)).all())

@@ -23,6 +23,10 @@ HISTOGRAM = np.arange(-12.0, 7.0)
 """Edges of the histogram of log10 |b − a|."""
 
 
+class TooLargeError(InputError):
+    """A whole number that float64 does not hold exactly."""
+
+
 @dataclass(frozen=True)
 class Pairing:
     """Which rows and columns of two matrices belong together.
@@ -89,7 +93,7 @@ def compare_matrices(
         progress: whether to show one.
 
     Raises:
-        InputError: a whole number is too large to be compared exactly.
+        TooLargeError: a whole number is too large to be compared exactly.
     """
     left, right = _aligned(a, b, pairing)
     try:
@@ -138,7 +142,7 @@ def _blocks(left: CountSource, right: CountSource, rows: np.ndarray) -> Iterator
 def _parts(block: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     data = block.data
     if data.dtype.kind in "iu" and len(data) and max(int(data.max()), -int(data.min())) > EXACT_INTEGERS:
-        raise InputError("A whole number is beyond 2^53", where="matrix", fix="Store the matrix as float64.")
+        raise TooLargeError("A whole number is beyond 2^53", where="matrix", fix="Store the matrix as float64.")
     return block.indptr.astype(np.int64), block.indices, data.astype(np.float64)
 
 

@@ -29,6 +29,8 @@ def _sections(comparison: Comparison) -> Iterator[str]:
     yield html.paragraph(headline(comparison))
     if comparison.verdict is Verdict.DIFFERENT:
         yield html.warnings(comparison.differences)
+    if comparison.uncompared:
+        yield html.section("Not compared", *map(html.paragraph, comparison.uncompared))
     yield html.section("Files", _files(comparison))
     yield html.section("Parts", _parts(comparison), html.picture(figures.overlap_figure(comparison), "overlap"))
     if comparison.senses:
@@ -38,6 +40,7 @@ def _sections(comparison: Comparison) -> Iterator[str]:
         yield html.section("Notes", *map(html.paragraph, notes))
     yield from _explanations(comparison)
     for part in comparison.parts:
+        yield from _only(part)
         yield from _matrix(part.name, part.details)
         yield from _columns(part)
         yield from _splits(part)
@@ -103,6 +106,17 @@ def _explanations(comparison: Comparison) -> Iterator[str]:
         yield html.section("What explains it", html.paragraph(text), _table(head, rows), picture)
 
 
+def _only(part: Part) -> Iterator[str]:
+    """Cells that only one file has, by condition and covariates."""
+    for side in ("A", "B"):
+        groups = part.details.get(f"groups_{side.lower()}")
+        if groups:
+            yield html.section(
+                f"{part.name.capitalize()} only in {side}",
+                _table(list(groups[0]), [tuple(group.values()) for group in groups]),
+            )
+
+
 def _matrix(name: str, details: Mapping[str, Any]) -> Iterator[str]:
     """The examples of a matrix, or of the matrices in a part of several."""
     for inner, value in details.items():
@@ -110,7 +124,7 @@ def _matrix(name: str, details: Mapping[str, Any]) -> Iterator[str]:
             yield from _matrix(inner, value)
     if not details.get("unlike_values"):
         return
-    head = ["cell", "gene", "A", "B"]
+    head = [*(axis.replace("cells", "cell").replace("genes", "gene").rstrip("s") for axis in details["axes"]), "A", "B"]
     tables = [
         piece
         for title, key in (("First", "first"), ("Largest", "largest"))
@@ -124,6 +138,9 @@ def _matrix(name: str, details: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _columns(part: Part) -> Iterator[str]:
+    for inner, value in part.details.items():
+        if isinstance(value, Mapping) and "columns" in value:
+            yield from _columns(Part(inner, details=value))
     unlike = [column for column in part.details.get("columns", []) if column["unlike"]]
     tables = [
         piece

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +19,7 @@ class Verdict(StrEnum):
 
     IDENTICAL = "identical"
     EQUIVALENT = "equivalent"
+    COMPARED = "the same in what was compared"
     DIFFERENT = "different"
 
 
@@ -38,6 +39,7 @@ class Part:
         differences: what is not the same, a sentence each.
         notes: what a reader should know and what counts neither way.
         details: numbers and examples, as plain JSON values.
+        uncompared: what could not be compared, and why.
     """
 
     name: str
@@ -45,13 +47,35 @@ class Part:
     differences: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+    uncompared: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
-        """Different where anything differs, equivalent where there is a sense, else identical."""
+        """Different where anything differs; else whether all was compared; else whether in a sense, or identical."""
         if self.differences:
             return Verdict.DIFFERENT
+        if self.uncompared:
+            return Verdict.COMPARED
         return Verdict.EQUIVALENT if self.senses else Verdict.IDENTICAL
+
+
+def combined(
+    name: str,
+    parts: Sequence[Part],
+    *,
+    senses: Sequence[str] = (),
+    differences: Sequence[str] = (),
+    details: Mapping[str, Any] | None = None,
+) -> Part:
+    """Several parts as one: what each says, its details under its name, and what more there is to say."""
+    return Part(
+        name,
+        senses=(*(text for part in parts for text in part.senses), *senses),
+        differences=(*(text for part in parts for text in part.differences), *differences),
+        notes=tuple(text for part in parts for text in part.notes),
+        details={part.name: dict(part.details) for part in parts} | dict(details or {}),
+        uncompared=tuple(text for part in parts for text in part.uncompared),
+    )
 
 
 @dataclass(frozen=True)
@@ -102,6 +126,11 @@ class Comparison:
         """Everything that differs."""
         return tuple(text for part in self.parts for text in part.differences)
 
+    @property
+    def uncompared(self) -> tuple[str, ...]:
+        """Everything that could not be compared."""
+        return tuple(text for part in self.parts for text in part.uncompared)
+
     def named(self, a: str, b: str) -> Comparison:
         """The same comparison with other names for the two files."""
         return replace(self, a=replace(self.a, path=a), b=replace(self.b, path=b))
@@ -125,6 +154,7 @@ class Comparison:
             "verdict": str(self.verdict),
             "senses": list(self.senses),
             "differences": list(self.differences),
+            "uncompared": list(self.uncompared),
             "a": {**asdict(self.a), "matrices": dict(self.a.matrices)},
             "b": {**asdict(self.b), "matrices": dict(self.b.matrices)},
             "settings": dict(self.settings),

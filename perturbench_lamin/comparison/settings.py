@@ -23,7 +23,7 @@ class CompareConfig:
         cells: how cells are matched: by ``name``, by the ``content`` of their counts, or ``auto``.
         common: judge only what both files have: a column, layer, split or uns entry that one side lacks is listed,
             but is no difference. Cells and genes always count.
-        ignore: parts that are left out: ``X``, ``counts``, ``obs``, ``var``, ``layers``, ``obsm``, ``splits``, ``uns``.
+        ignore: parts that are left out, of :data:`IGNORABLE`.
         examples: how many names or values are shown of each difference.
     """
 
@@ -39,4 +39,6 @@ class CompareConfig:
             raise InputError("A tolerance must be a small number, not negative", where="rtol, atol")
 
 
-IGNORABLE = ("X", "counts", "obs", "var", "layers", "obsm", "splits", "uns")
+IGNORABLE = (
+    "X", "counts", "layers", "raw", "obsm", "varm", "obsp", "varp", "obs", "var", "splits", "uns", "others",
+)  # fmt: skip

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from perturbench_lamin.comparison.result import Comparison, FileFacts, Part
 
@@ -13,6 +14,7 @@ def as_text(comparison: Comparison) -> str:
     for title, texts in (
         ("The same in this sense", comparison.senses),
         ("Differences", comparison.differences),
+        ("Not compared", comparison.uncompared),
         ("Notes", tuple(f"{part.name}: {note}" for part in comparison.parts for note in part.notes)),
     ):
         if texts:
@@ -26,28 +28,42 @@ def headline(comparison: Comparison) -> str:
     if comparison.differences:
         parts = ", ".join(part.name for part in comparison.parts if part.differences)
         return f"Verdict: {verdict} ({parts})"
+    if comparison.uncompared:
+        return f"Verdict: {verdict} (not compared: {'; '.join(comparison.uncompared)})"
     return f"Verdict: {verdict}" + (f" ({'; '.join(comparison.senses)})" if comparison.senses else "")
 
 
 def summary(part: Part) -> str:
     """What was compared of a part, in a few words."""
     details = part.details
-    if "shared" in details:
-        return f"{details['shared']:,} shared, {details['only_a']:,} only in A, {details['only_b']:,} only in B"
-    if "values" in details:
-        return f"{details['values']:,} values, {details['unlike_values']:,} differ"
-    if "columns" in details:
-        unlike = sum(column["unlike"] > 0 for column in details["columns"])
-        return f"{len(details['columns']):,} columns compared, {unlike:,} differ{_sides(part)}"
-    if "splits" in details:
-        unlike = sum(split["unlike"] > 0 for split in details["splits"])
-        return f"{len(details['splits']):,} splits compared, {unlike:,} differ{_sides(part)}"
-    if "common" in details:
-        return f"{details['common']:,} common entries{_sides(part)}"
+    for key, text in SUMMARIES.items():
+        if key in details:
+            return text(details) + (_sides(part) if key not in ("shared", "values") else "")
+    inner = sum(isinstance(value, Mapping) for value in details.values())
+    if inner:
+        return f"{inner:,} compared{_sides(part)}"
     return "" if details.get("compared", True) else "not compared"
 
 
+def _differ(several: Sequence[Mapping[str, Any]], what: str) -> str:
+    return f"{len(several):,} {what} compared, {sum(one['unlike'] > 0 for one in several):,} differ"
+
+
+SUMMARIES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "shared": lambda d: f"{d['shared']:,} shared, {d['only_a']:,} only in A, {d['only_b']:,} only in B",
+    "values": lambda d: f"{d['values']:,} values, {d['unlike_values']:,} differ",
+    "columns": lambda d: _differ(d["columns"], "columns"),
+    "splits": lambda d: _differ(d["splits"], "splits"),
+    "common": lambda d: f"{d['common']:,} common entries",
+    "others": lambda d: f"{d['others']:,} compared",
+    "bytes": lambda d: "the same in both files",
+}
+"""The words for what a part's details hold, by the first of these keys that they have."""
+
+
 def _sides(part: Part) -> str:
+    if "only_a" not in part.details:
+        return ""
     return f", {len(part.details['only_a']):,} only in A, {len(part.details['only_b']):,} only in B"
 
 

@@ -14,6 +14,7 @@ from perturbench_lamin.curation.source import CountSource
 from perturbench_lamin.curation.transposed import TransposedMatrix
 from perturbench_lamin.errors import InputError, nearest
 from perturbench_lamin.storage.anndata_file import AnnDataFile
+from perturbench_lamin.storage.matrix import StoredMatrix
 
 RAW = "raw/X"
 
@@ -47,20 +48,19 @@ class H5adSource(CountSource):
         self._transposed: TransposedMatrix | None = None
         try:
             found = _matrices(self.file)
-            self._open(_matrix_place(self.file, found, layer))
+            matrix = self.file.matrix(_matrix_place(self.file, found, layer))
+            self._hold(matrix, self.file.obs_table.names, self.file.columns_of(matrix.place))
         except BaseException:
             self.close()
             raise
         self.others = tuple(name for name, place in found.items() if place != self.matrix_path)
 
-    def _open(self, place: str) -> None:
-        self.matrix_path, self.matrix = place, self.file.matrix(place)
-        columns = self.file.columns_of(place)
-        self.obs_names = self.file.obs_table.names
-        self.var_names = pd.RangeIndex(self.matrix.shape[1]).map(str) if columns is None else columns
-        self.entries = self.matrix.entries
-        if self.matrix.format == "csc":
-            self._transposed = TransposedMatrix(self.matrix)
+    def _hold(self, matrix: StoredMatrix, rows: pd.Index, columns: pd.Index | None) -> None:
+        """Take a matrix; columns without names are numbered."""
+        self.matrix_path, self.matrix, self.entries = matrix.place, matrix, matrix.entries
+        self.obs_names = rows
+        self.var_names = pd.RangeIndex(matrix.shape[1]).map(str) if columns is None else columns
+        self._transposed = TransposedMatrix(matrix) if matrix.format == "csc" else None
 
     @cached_property
     def obs(self) -> pd.DataFrame:

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from perturbench_lamin.evaluation.baselines import PREFIX
 
 COLUMNS = 4
-BASELINE_COLOUR = "0.6"
+BASELINE_GREYS = ("0.15", "0.5", "0.72", "0.33")
+"""Of one baseline and the next, so that they are told apart where they lie on each other."""
 
 
 def metric_distributions(table: pd.DataFrame, metrics: Sequence[str] | None = None) -> Figure:
@@ -46,9 +47,11 @@ def short(name: str) -> str:
 
 
 def colours(models: Sequence[str]) -> dict[str, str]:
-    """A colour a model; baselines are grey."""
+    """A colour a model; each baseline has a grey of its own."""
+    baselines = [model for model in models if model.startswith(PREFIX)]
     own = [model for model in models if not model.startswith(PREFIX)]
-    return {**dict.fromkeys(models, BASELINE_COLOUR), **{model: f"C{i % 10}" for i, model in enumerate(own)}}
+    greys = {model: BASELINE_GREYS[i % len(BASELINE_GREYS)] for i, model in enumerate(baselines)}
+    return greys | {model: f"C{i % 10}" for i, model in enumerate(own)}
 
 
 def _draw(panel: Axes, rows: pd.DataFrame, metric: str, models: list[str]) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from perturbench_lamin.conditions import ObsKeys
-from perturbench_lamin.errors import InputError, some
+from perturbench_lamin.errors import InputError, are, some
 from perturbench_lamin.evaluation import notes
 from perturbench_lamin.evaluation.baselines import PREFIX, baseline_predictions
 from perturbench_lamin.evaluation.cells import Source
@@ -133,7 +133,7 @@ def _undefined(model: str, table: pd.DataFrame) -> Iterable[Note]:
     if model.startswith(PREFIX):  # one note: what a mean cannot have is no news
         missing = table.loc[table["value"].isna(), "metric"].unique()
         if len(missing):
-            text = f"{len(missing):,} metrics are undefined for some or all conditions: {some(missing)}."
+            text = f"{are(len(missing), 'metric')} undefined for some or all conditions: {some(missing)}."
             yield Note("undefined", model, len(missing), text)
         return
     for metric, values in table.groupby("metric", sort=False)["value"]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from perturbench_lamin.errors import some
+from perturbench_lamin.errors import many, some
 from perturbench_lamin.evaluation.aggregate import Moments
 from perturbench_lamin.evaluation.aggregations import LOGFC_OFFSET
 from perturbench_lamin.evaluation.groups import Groups, Pair, State
@@ -61,7 +61,7 @@ def of_means(model: str, pairs: Sequence[Pair], moments: Moments, watch: ScaleWa
     """What looks wrong with predicted means."""
     if collapsed := _collapsed_states(pairs, moments.means):
         names = some("/".join(state) or "all cells" for state in collapsed)
-        text = f"Collapsed: one prediction for all conditions in {len(collapsed):,} covariate states: {names}."
+        text = f"Collapsed: one prediction for all conditions in {many(len(collapsed), 'covariate state')}: {names}."
         yield Note("collapse", model, len(collapsed), text)
     yield from of_logarithms(model, "predicted", moments)
     if watch.is_unlogged:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from perturbench_lamin.errors import some
+from perturbench_lamin.errors import many, some
 from perturbench_lamin.evaluation import report_figures as figures
 from perturbench_lamin.evaluation import report_page as html
 from perturbench_lamin.evaluation.baselines import PREFIX
@@ -59,18 +59,25 @@ def write_report(
 def _sections(result: Evaluation, calibration: Calibration | None, resampling: Resampling) -> Iterator[str]:
     controls = None if calibration is None else calibration.summary()
     yield _introduction(result)
-    yield html.section("In short", *(html.paragraph(text) for text in verdict(result, controls, resampling)))
-    yield html.section("Read this first", html.warnings(_warnings(result, controls)))
+    yield from _unless_empty("In short", map(html.paragraph, verdict(result, controls, resampling)))
+    yield from _unless_empty("Read this first", map(html.warning, _warnings(result, controls)))
     yield scores_section(result, controls, resampling)
     if controls is not None:
         yield _calibration(result, controls)
     yield differences_section(result, resampling)
-    yield _distributions(result)
+    yield from _distributions(result)
     yield from _ranks(result)
     yield from _effects(result)
     others = [str(note) for note in result.notes if note.kind not in WARNINGS]
-    yield html.section("Notes", *(html.paragraph(text) for text in others or ["None."]))
+    yield from _unless_empty("Notes", map(html.paragraph, others))
     yield definitions_section(result)
+
+
+def _unless_empty(title: str, parts: Iterable[str]) -> Iterator[str]:
+    """A section, where there is anything in it."""
+    found = list(parts)
+    if found:
+        yield html.section(title, *found)
 
 
 def _introduction(result: Evaluation) -> str:
@@ -80,9 +87,9 @@ def _introduction(result: Evaluation) -> str:
     models = list(dict.fromkeys(result.table["model"]))
     own = [model for model in models if not model.startswith(PREFIX)]
     return html.paragraph(
-        f"{len(own)} models and {len(models) - len(own)} baselines, {len(pairs):,} conditions in {states:,} covariate "
-        f"states. Profile “{result.profile.name}”: {result.profile.description} Changes are from the true "
-        f"controls. Computed on: {result.device}."
+        f"{many(len(own), 'model')} and {many(len(models) - len(own), 'baseline')}, {many(len(pairs), 'condition')} in "
+        f"{many(states, 'covariate state')}. Profile “{result.profile.name}”: {result.profile.description} "
+        f"Changes are from the true controls. Computed on: {result.device}."
     )
 
 
@@ -103,8 +110,8 @@ def _unfit(controls: pd.DataFrame) -> Iterator[str]:
     poor = list(controls.loc[~undefined & ~controls["can_rank"], "metric"])
     if poor:
         yield (
-            f"{len(poor)} metrics cannot tell a good model from the mean on this dataset, because another half of the "
-            f"same experiment scores hardly better than the mean: {some(poor, 20)}. Do not rank models by them."
+            f"{many(len(poor), 'metric')} cannot tell a good model from the mean on this dataset, because another half "
+            f"of the same experiment scores hardly better than the mean: {some(poor, 20)}. Do not rank models by that."
         )
     if undefined.any():
         names = some(controls.loc[undefined, "metric"], 20)
@@ -150,13 +157,15 @@ def _calibration(result: Evaluation, controls: pd.DataFrame) -> str:
     return html.section("Can the metrics tell?", html.paragraph(text), *parts)
 
 
-def _distributions(result: Evaluation) -> str:
+def _distributions(result: Evaluation) -> Iterator[str]:
     metrics = [name for name in result.profile.metrics if get_metric(name).scope == "condition"][:DISTRIBUTIONS]
+    if not metrics:
+        return
     figure = metric_distributions(result.table, metrics)
     text = (
         "One dot a condition, from lowest to highest; the line is the mean. Undefined values are counted in the title."
     )
-    return html.section(
+    yield html.section(
         "Distribution over conditions", html.paragraph(text), html.picture(figure, "distributions", dots=True)
     )
 
@@ -182,7 +191,8 @@ def _effects(result: Evaluation) -> Iterator[str]:
         if chosen:
             figure = figures.effects_figure(result.effects, model, chosen, metric)
             parts += [html.heading(model), html.picture(figure, f"predicted and true changes of {model}", dots=True)]
-    yield html.section("Predicted and true effects", *parts)
+    if len(parts) > 1:
+        yield html.section("Predicted and true effects", *parts)
 
 
 def _extremes(result: Evaluation, model: str, metric: str) -> list[tuple[Pair, float]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -56,6 +57,13 @@ def markers(models: Sequence[str]) -> dict[str, str]:
     return {**dict.fromkeys(models, "o"), **{model: "sD^v"[i % 4] for i, model in enumerate(baselines)}}
 
 
+def lines(models: Sequence[str]) -> dict[str, Any]:
+    """A style of line a model: full for a model, broken for each baseline."""
+    baselines = [model for model in models if model.startswith(PREFIX)]
+    broken = ("--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)))
+    return {**dict.fromkeys(models, "-"), **{model: broken[i % 4] for i, model in enumerate(baselines)}}
+
+
 def calibration_figure(summary: pd.DataFrame, least: float = LEAST) -> Figure:
     """The dynamic-range fraction of each metric, and the line below which it cannot rank."""
     figure = Figure(figsize=(7.5, 0.9 + 0.22 * len(summary)), layout="constrained")
@@ -78,13 +86,14 @@ def rank_figure(table: pd.DataFrame, metrics: Sequence[str]) -> Figure:
     models = list(dict.fromkeys(table["model"]))
     figure = Figure(figsize=(1.8 + 2.7 * len(metrics), 3.0), layout="constrained")
     panels = figure.subplots(1, len(metrics), squeeze=False, sharey=True)[0]
+    styles = lines(models)
     for panel, metric in zip(panels, metrics, strict=True):
         rows = table[table["metric"] == metric]
         for model, colour in colours(models).items():
             ranks = np.sort(rows.loc[rows["model"] == model, "value"].dropna().to_numpy(dtype=float))
             share = np.arange(1, len(ranks) + 1) / max(len(ranks), 1)
             panel.step([0, *ranks, 1], [0, *share, share[-1] if len(share) else 0], where="post", color=colour,
-                       label=short(model), linewidth=1.2)  # fmt: skip
+                       label=short(model), linewidth=1.2, linestyle=styles[model])  # fmt: skip
         panel.plot([0, 1], [0, 1], color="black", linewidth=0.6, linestyle=":")
         panel.set_title(metric, fontsize="small")
         panel.set_xlabel("rank (0 is best)", fontsize="small")

@@ -66,7 +66,12 @@ def paragraph(text: str) -> str:
 
 def warnings(texts: Sequence[str]) -> str:
     """Sentences to be seen."""
-    return "\n".join(f'<div class="warning">{escape(text)}</div>' for text in texts)
+    return "\n".join(map(warning, texts))
+
+
+def warning(text: str) -> str:
+    """A sentence to be seen."""
+    return f'<div class="warning">{escape(text)}</div>'
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[tuple[str, str]]]) -> str:

@@ -17,16 +17,15 @@ def scores_section(result: Evaluation, controls: pd.DataFrame | None, resampling
     """Mean and interval of each metric and model, beside the controls."""
     bounds = intervals(result.table, result.keys, resampling).set_index(["metric", "model"])
     models = list(dict.fromkeys(result.table["model"]))
-    own = [model for model in models if not model.startswith(PREFIX)]
     known = None if controls is None else controls.set_index("metric")
     rows = []
     for metric in result.profile.metrics:
         means = bounds["mean"].loc[metric]
-        signed = means.reindex(own) * (1 if get_metric(metric).higher_is_better else -1)
+        signed = means.reindex(models) * (1 if get_metric(metric).higher_is_better else -1)
         row = [(f"{metric} {'↑' if get_metric(metric).higher_is_better else '↓'}", "")]
         if known is not None:
             row.append(("yes", "") if known.loc[metric, "can_rank"] else ("no", "flag"))
-        row += [(_cell(bounds.loc[(metric, m)]), "best" if signed.get(m) == signed.max() else "") for m in models]
+        row += [(_cell(bounds.loc[(metric, m)]), "best" if signed[m] == signed.max() else "") for m in models]
         if known is not None:
             row += [(_number(known.loc[metric, name]), "") for name in ("negative", "positive")]
         rows.append(row)
@@ -36,7 +35,8 @@ def scores_section(result: Evaluation, controls: pd.DataFrame | None, resampling
     text = (
         f"Micro mean (over all conditions), with its {resampling.level:.0%} bootstrap interval over conditions, and "
         "the macro mean (over the means of covariate states) where it differs. ↑ higher, ↓ lower is better; "
-        "bold: the best model. “Can rank”: whether the metric tells a good model from a mean on these data."
+        "bold: the best of all shown, baselines among them. “Can rank”: "
+        "whether the metric tells a good model from a mean on these data."
     )
     return html.section("Scores", html.paragraph(text), html.table(head, rows))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -16,13 +16,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ArtifactNode:
-    """An artifact in a lineage graph; ``trouble`` says whether its file is ``gone`` or ``altered`` since."""
+    """An artifact in a lineage graph.
+
+    Attributes:
+        uid: LaminDB's.
+        key: its place in the instance.
+        description: empty where there is none.
+        size: bytes.
+        trouble: whether its file is ``gone`` or ``altered`` since.
+        origin: of a file from outside, as far as recorded: ``origin``, ``licence``, ``citation`` and ``sha256``.
+    """
 
     uid: str
     key: str
     description: str
     size: int
     trouble: Trouble = ""
+    origin: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -86,7 +96,7 @@ def ancestry(artifact: ln.Artifact) -> LineageGraph:
             return
         trouble = trouble_of(found, download=False)
         artifacts[found.uid] = ArtifactNode(
-            found.uid, found.key or "", found.description or "", found.size or 0, trouble
+            found.uid, found.key or "", found.description or "", found.size or 0, trouble, _origin(found)
         )
         run = found.run
         if run is None or run.uid in runs or run.transform.key == keys.CHAIN_TRANSFORM:
@@ -102,7 +112,8 @@ def ancestry(artifact: ln.Artifact) -> LineageGraph:
 
 def describe(graph: LineageGraph) -> str:
     """The graph as text: one paragraph a run, what it read and what it made."""
-    return "\n\n".join(_paragraph(run, graph.artifacts) for run in graph.runs.values())
+    made = {uid for run in graph.runs.values() for uid in run.outputs}
+    return "\n\n".join(_paragraph(run, graph.artifacts, made) for run in graph.runs.values())
 
 
 def step_name(transform: str, params: Mapping[str, Any]) -> str:
@@ -132,7 +143,17 @@ def _run_node(run: ln.Run, inputs: list[ln.Artifact]) -> RunNode:
     )
 
 
-def _paragraph(run: RunNode, artifacts: Mapping[str, ArtifactNode]) -> str:
+ORIGIN = {"origin_url": "origin", "licence": "licence", "citation": "citation", "sha256": "sha256"}
+"""Features of an artifact that say where it comes from, and their words."""
+
+
+def _origin(artifact: ln.Artifact) -> dict[str, str]:
+    told = artifact.features.get_values()
+    return {word: str(told[name]) for name, word in ORIGIN.items() if told.get(name)}
+
+
+def _paragraph(run: RunNode, artifacts: Mapping[str, ArtifactNode], made: Collection[str]) -> str:
+    """A run; the origin of a file stands where it was made, or where it was read if no run of the graph made it."""
     took = "did not end" if run.seconds is None else f"{run.seconds:.0f} s"
     kept = [
         name
@@ -148,7 +169,10 @@ def _paragraph(run: RunNode, artifacts: Mapping[str, ArtifactNode]) -> str:
     ]
     for word, uids in (("read", run.inputs), ("made", run.outputs)):
         shown = [artifacts[uid] for uid in uids if uid in artifacts]
-        lines += [f"    {word:10s}  {node.key}  ({node.uid}, {_size(node.size)}){_warning(node)}" for node in shown]
+        for node in shown:
+            lines.append(f"    {word:10s}  {node.key}  ({node.uid}, {_size(node.size)}){_warning(node)}")
+            if word == "made" or node.uid not in made:
+                lines += [f"    {'':10s}    {name:9s} {text}" for name, text in node.origin.items()]
     return "\n".join(lines)
 
 

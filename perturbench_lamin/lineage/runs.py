@@ -20,6 +20,9 @@ PYTHON = "python"
 CODE = "code"
 """In a run's extra data: its record of the code."""
 
+PROBLEM = "problem"
+"""In the extra data of a run that failed: why, in a line."""
+
 
 class Status(IntEnum):
     """LaminDB's status codes of a run."""
@@ -44,9 +47,11 @@ def start_chain_run(name: str, params: Mapping[str, Any], folder: Path) -> ln.Ru
     return run.save()
 
 
-def close(run: ln.Run, status: Status) -> None:
-    """Give a run its final status and time."""
+def close(run: ln.Run, status: Status, problem: str = "") -> None:
+    """Give a run its final status and time, and note why it failed."""
     run._status_code = int(status)
+    if problem:
+        run.extra_data = {**(run.extra_data or {}), PROBLEM: problem}
     run.finished_at = run.finished_at or datetime.now(UTC)
     run.save()
 

@@ -17,7 +17,7 @@ import pandas as pd
 from perturbench_lamin.errors import InputError, IntegrityError, nearest
 from perturbench_lamin.storage.contained import require_contained, require_contained_folder, require_room_in_folder
 from perturbench_lamin.storage.matrix import SPARSE, StoredMatrix
-from perturbench_lamin.storage.reading import read_element, reading, told
+from perturbench_lamin.storage.reading import read_element, read_known, reading, told
 from perturbench_lamin.storage.tables import Table, category_place
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -88,12 +88,16 @@ class AnnDataFile:
             )
 
     def names(self, place: str) -> list[str]:
-        """The sorted names in a group, such as ``layers``; none where there is no such group."""
-        name = self._name(place)
+        """The sorted names in a group, such as ``layers``, or of the file; none where there is no such group."""
+        name = self._name(place) if place else "/"
         if name is None:
             return []
         with reading(self.path, place):
             return sorted(map(str, self.root[name].dtype.names if self._is_record(name) else self.root[name]))
+
+    def stored(self, place: str) -> Any:
+        """A part as it is stored: a group or an array of HDF5 or zarr, for those who compare it without reading it."""
+        return self._element(place)
 
     def element(self, place: str) -> Any:
         """Any part, as anndata reads it: a mapping, a table, an array."""
@@ -156,7 +160,8 @@ class AnnDataFile:
             IntegrityError: it contradicts itself, or the tables.
         """
         self.require(place)
-        matrix = StoredMatrix(self._element(place), self.path, place)
+        numbered = place.removeprefix("raw/").startswith(("obsm/", "varm/"))
+        matrix = StoredMatrix(self._element(place), self.path, place, flat=numbered)
         if against_tables:
             columns = self.columns_of(place)
             wide = matrix.shape[1] if columns is None else len(columns)
@@ -164,11 +169,17 @@ class AnnDataFile:
             matrix.require_shape((len(self.obs_table), wide), tables)
         return matrix
 
-    def uns(self) -> dict[str, Any]:
-        """The unstructured part, without the categories of obs and var that anndata 0.6 kept there."""
+    def uns(self, *, keep_unknown: bool = False) -> dict[str, Any]:
+        """The unstructured part, without the categories of obs and var that anndata 0.6 kept there.
+
+        Args:
+            keep_unknown: leave an element whose encoding anndata does not know as it is stored; else it is an error.
+        """
         if "uns" not in self:
             return {}
-        read = self.element("uns")
+        group = self._element("uns")
+        known = keep_unknown and not hasattr(group, "dtype")
+        read = read_known(group, self.path, "uns") if known else self.element("uns")
         if not isinstance(read, dict):
             raise IntegrityError("uns is not a group", where=self.path, fix="Write the file again with anndata.")
         places = [self._element(name) for name in ("obs", "var") if name in self]

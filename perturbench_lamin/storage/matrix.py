@@ -68,6 +68,7 @@ class StoredMatrix:
         element: of the file: a dense array, or a group with ``data``, ``indices`` and ``indptr``.
         path: the file, for messages.
         place: what it is in the file, such as ``layers/counts``.
+        flat: whether an array of more than two axes is taken, with those after the first laid flat.
 
     Attributes:
         format: ``csr``, ``csc`` or ``dense``.
@@ -84,13 +85,14 @@ class StoredMatrix:
         InputError: it is stored in another way.
     """
 
-    def __init__(self, element: Any, path: Path, place: str) -> None:
+    def __init__(self, element: Any, path: Path, place: str, *, flat: bool = False) -> None:
         self.path, self.place = path, place
         with reading(path, place):
             self.format, shape = _layout(element, path, place)
         if self.format == "dense":
-            self.data = StoredArray(element, path, place, dimensions=2)
-            self.shape: tuple[int, int] = (self.data.shape[0], self.data.shape[1])
+            axes = max(2, len(element.shape)) if flat else 2
+            self.data = StoredArray(element, path, place, dimensions=axes)
+            self.shape: tuple[int, int] = (self.data.shape[0], math.prod(self.data.shape[1:]))
             self.indptr = np.zeros(0, dtype=np.int64)
             self.entries = math.prod(self.shape)
         else:
@@ -119,7 +121,8 @@ class StoredMatrix:
     def major(self, start: int, stop: int) -> Any:
         """Rows of a CSR or dense matrix, columns of a CSC one, checked: canonical sparse or an array."""
         if self.format == "dense":
-            return self.data[start:stop]
+            block = self.data[start:stop]
+            return block.reshape(len(block), self.shape[1])
         low, high = int(self.indptr[start]), int(self.indptr[stop])
         data, indices = self.data[low:high], self.indices[low:high]
         return self._block(data, indices, self.indptr[start : stop + 1] - low)

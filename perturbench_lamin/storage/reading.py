@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import anndata as ad
+from anndata._io.specs.registry import IORegistryError
 
 from perturbench_lamin.errors import InputError, IntegrityError, PerturbenchError
 
@@ -48,6 +49,25 @@ def told(error: BaseException) -> str:
     text = lines[0].encode("ascii", "backslashreplace").decode() if lines else ""
     text = f"{type(error).__name__}: {text}" if isinstance(error, KeyError) or not text else text
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def read_known(group: Any, path: str | Path, place: str) -> dict[str, Any]:
+    """A mapping as anndata reads it; elements whose encoding it does not know are left as they are stored."""
+    found: dict[str, Any] = {}
+    with reading(path, place):
+        elements = {str(name): group[name] for name in group}
+    for name, element in elements.items():
+        inner = f"{place}/{name}"
+        if not hasattr(element, "dtype") and element.attrs.get("encoding-type", "dict") == "dict":
+            found[name] = read_known(element, path, inner)
+            continue
+        try:
+            found[name] = read_element(element, path, inner)
+        except IntegrityError as error:
+            if not isinstance(error.__cause__, IORegistryError):
+                raise
+            found[name] = element
+    return found
 
 
 def read_element(element: Any, path: str | Path, place: str) -> Any:

@@ -80,6 +80,14 @@ class Table:
         with reading(self._path, place):
             return pd.Series(values)
 
+    def others(self) -> list[str]:
+        """The names of what stands in the table's group beside its index and columns."""
+        if self._whole is not None:
+            return []
+        with reading(self._path, self._place):
+            own = {*self.columns, str(_text(self._element.attrs["_index"])), "__categories"}
+            return sorted(set(map(str, self._element)) - own)
+
     def items(self) -> Iterator[tuple[str, pd.Series]]:
         """Name and values of each column, one in memory at a time."""
         for name in self.columns:

@@ -47,6 +47,27 @@ def test_the_same_content_ends_with_0_and_other_content_with_3(files, tmp_path):
     assert "Verdict: identical" in call(files / "a.h5ad", files / "a.h5ad")
 
 
+def test_files_of_which_not_all_could_be_compared_end_with_4(files, tmp_path):
+    cells = random_cells(np.random.default_rng(0))
+    cells.obsm["names"] = np.array([[f"n{k}"] for k in range(cells.n_obs)], dtype=object)
+    cells.write_h5ad(tmp_path / "a.h5ad")
+    permuted(cells, np.random.default_rng(1)).write_h5ad(tmp_path / "b.h5ad")
+    said = call(tmp_path / "a.h5ad", tmp_path / "b.h5ad", "--out", tmp_path / "out.json", code=4)
+    assert "Verdict: the same in what was compared (not compared: obsm/names" in said
+    assert json.loads((tmp_path / "out.json").read_text())["uncompared"][0].startswith("obsm/names")
+    assert "Verdict: equivalent" in call(tmp_path / "a.h5ad", tmp_path / "b.h5ad", "--ignore", "obsm")
+
+
+def test_cells_that_one_lacks_are_counted_by_condition_and_covariate(files):
+    cells = random_cells(np.random.default_rng(0), cells=30)
+    dropped = cells.obs.loc[~cells.obs["good"], "condition"].value_counts()
+    said = call(files / "a.h5ad", files / "fewer.h5ad", code=3)
+    (line,) = (line for line in said.splitlines() if "30 cells only in A" in line)
+    assert f"{dropped.sum()} of 30 cells only in A, by condition: " in line
+    assert all(f"{condition} {count}" in line for condition, count in dropped[dropped > 0].items())
+    assert "; by cell_type: " in line
+
+
 def test_a_packed_file_is_unpacked(files):
     assert "Verdict: equivalent" in call(files / "a.h5ad", files / NAME)
 

@@ -35,6 +35,9 @@ class FakeTable:
     def items(self):
         return self.data.items()
 
+    def column(self, name):
+        return self.data[name]
+
 
 def never():
     pytest.fail("content is looked at although names do")
@@ -161,6 +164,32 @@ def test_genes_are_found_by_columns_of_either_file():
     assert match_genes(a, FakeTable(symbols[:2], ensembl_id=ids[:2])).how == "name"
 
 
-def test_a_gene_name_that_occurs_twice_is_refused():
-    with pytest.raises(InputError, match=r"TP53[\s\S]*unique"):
-        match_genes(FakeTable(["TP53", "TP53", "MYC"]), FakeTable(["TP53", "MYC", "KLF1"]))
+def paired(found):
+    return list(zip(found.a.tolist(), found.b.tolist(), strict=True))
+
+
+def test_a_gene_name_that_occurs_twice_is_matched_in_order():
+    twice = ["TP53", "TP53", "MYC"]
+    found = match_genes(FakeTable(twice), FakeTable(twice))
+    assert (paired(found), found.how, found.untold) == ([(0, 0), (1, 1), (2, 2)], "name", ())
+    found = match_genes(FakeTable(twice), FakeTable(["KLF1", *twice]))
+    assert (paired(found), found.only_b.tolist()) == ([(0, 1), (1, 2), (2, 3)], [0])
+
+
+def test_a_gene_name_that_occurs_twice_is_told_apart_by_a_column():
+    a = FakeTable(["TP53", "TP53", "MYC"], n=["1", "1", "1"], ensembl_id=["E1", "E2", "E3"])
+    found = match_genes(a, FakeTable(["MYC", "TP53", "TP53"], n=["1", "1", "1"], ensembl_id=["E3", "E2", "E1"]))
+    assert (paired(found), found.how) == ([(0, 2), (1, 1), (2, 0)], "name and ensembl_id")
+
+
+def test_what_is_left_of_a_name_is_paired_where_it_is_one_and_else_untold():
+    found = match_genes(FakeTable(["TP53", "TP53", "MYC"]), FakeTable(["MYC", "TP53", "TP53"]))
+    assert (paired(found), found.untold) == ([(2, 0)], ("TP53", "TP53"))
+    assert not len(found.only_a)
+    assert not len(found.only_b)
+    found = match_genes(FakeTable(["TP53", "TP53", "MYC"]), FakeTable(["MYC", "TP53"]))
+    assert (paired(found), found.untold, found.only_a.tolist()) == ([(2, 0)], ("TP53",), [1])
+    a = FakeTable(["TP53", "TP53", "MYC", "KLF1"], ensembl_id=["E1", "E2", "E3", "E5"])
+    found = match_genes(a, FakeTable(["MYC", "KLF1", "TP53", "TP53"], ensembl_id=["E3", "E5", "E4", "E1"]))
+    assert paired(found) == [(0, 3), (1, 2), (2, 0), (3, 1)]
+    assert found.untold == ()

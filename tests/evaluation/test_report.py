@@ -8,12 +8,14 @@ import pytest
 from anndata import AnnData
 from evaluation_cells import KEYS, make_cells
 
+from perturbench_lamin.evaluation.baselines import PREFIX
 from perturbench_lamin.evaluation.bootstrap import DEFAULT
 from perturbench_lamin.evaluation.calibration import calibrate
-from perturbench_lamin.evaluation.distributions import metric_distributions, short
+from perturbench_lamin.evaluation.distributions import colours, metric_distributions, short
 from perturbench_lamin.evaluation.evaluate import evaluate
 from perturbench_lamin.evaluation.profiles import Profile
 from perturbench_lamin.evaluation.report import scale, write_report
+from perturbench_lamin.evaluation.report_figures import lines, markers
 from perturbench_lamin.evaluation.report_verdict import verdict
 
 EVIL = "<script>alert('x')</script> & $x_1$"
@@ -98,6 +100,61 @@ def test_without_calibration_and_baselines_it_says_so(result, tmp_path):
     assert "There is no calibration" in text
     assert "There are no baselines" in text
     assert "There is one model only." in text
+
+
+@pytest.fixture(scope="module")
+def lonely(result, tmp_path_factory):
+    """The report of one model that is worse than all baselines, without anything to warn of."""
+    truth, _ = result
+    bad = AnnData(np.random.default_rng(3).random(truth.shape) * 9, obs=truth.obs, var=truth.var)
+    evaluation = evaluate(truth, {"bad": bad}, KEYS, PROFILE, baselines=True)
+    controls = calibrate(truth, KEYS, PROFILE)
+    text = write_report(evaluation, tmp_path_factory.mktemp("one") / "r.html", calibration=controls).read_text("utf-8")
+    return evaluation, controls, text
+
+
+def test_bold_is_the_best_of_all_shown(lonely):
+    evaluation, _, text = lonely
+    scores = text[text.index('<h2 id="scores">') : text.index("</table>", text.index('<h2 id="scores">'))]
+    models = list(dict.fromkeys(evaluation.table["model"]))
+    row = next(line for line in scores.splitlines() if ">rmse_average ↓<" in line)
+    cells = re.findall(r'<td class="([^"]*)">', row)[2 : 2 + len(models)]
+    means = evaluation.summary().query("metric == 'rmse_average'").set_index("model")["mean"]
+    assert [model for model, kind in zip(models, cells, strict=True) if kind == "best"] == [means.idxmin()]
+    assert means.idxmin() != "bad"
+    assert "baselines among them" in scores
+
+
+def test_a_baseline_that_wins_is_named_beside_one_model(lonely):
+    evaluation, controls, _ = lonely
+    first = next(verdict(evaluation, controls.summary(), DEFAULT))
+    assert re.search(r": baseline: perturbation mean in \d, bad in \d; ties", first)
+
+
+def test_numbers_agree_with_their_nouns_and_no_section_is_empty(lonely):
+    text = re.sub(r'src="data:[^"]*"', "", lonely[2])
+    assert re.search(r"\b1 model and [2-9] baselines, ", text)
+    assert not re.search(r"\b1 (models|baselines|metrics|conditions|covariate states)\b", text)
+    sections = re.split(r"<h2 [^>]*>", text)[1:]
+    assert all(Page(part.partition("</h2>")[2]).tags or part.partition("</h2>")[2].strip() for part in sections)
+    assert all(re.search(r"<(p|table|div|img)", part) for part in sections)
+
+
+def test_sections_without_anything_to_say_are_left_out(result, tmp_path):
+    truth, _ = result
+    alone = evaluate(truth, {"m": truth}, KEYS, "minimal")
+    text = write_report(alone, tmp_path / "r.html").read_text("utf-8")
+    assert "In short" not in text
+    assert "None." not in text
+    calm = write_report(alone, tmp_path / "r.html", calibration=calibrate(truth, KEYS, "minimal")).read_text("utf-8")
+    assert ("Read this first" in calm) == ('class="warning"' in calm)
+
+
+def test_baselines_are_told_apart_by_grey_marker_and_line():
+    models = ["m", *(f"{PREFIX}{name}" for name in ("a", "b", "c", "d"))]
+    for chosen in (colours(models), markers(models), lines(models)):
+        assert len(set(chosen.values())) == 5
+        assert chosen["m"] in ("C0", "o", "-")
 
 
 def test_the_controls_are_at_the_ends_of_the_scale(result, report):

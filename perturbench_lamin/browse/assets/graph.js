@@ -4,6 +4,7 @@
   const holder = document.querySelector(".graph");
   const data = JSON.parse(document.querySelector(".graph-data").textContent);
   const canvas = holder.querySelector(".canvas");
+  const room = holder.querySelector(".room");
   const status = holder.querySelector(".status");
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   holder.hidden = false;
@@ -15,8 +16,8 @@
     return `rgb(${parts(strong).map((part, i) => Math.round(share * part + (1 - share) * paper[i])).join(",")})`;
   }
 
-  // Boxes are as large as their text.
-  const FONT = 11;
+  // Boxes are as large as their text, which is never drawn smaller than LEAST pixels when all of the graph is shown.
+  const FONT = 12, LEAST = 11, MARGIN = 20;
   const pen = document.createElement("canvas").getContext("2d");
   pen.font = `${FONT}px system-ui, sans-serif`;
   const sized = (node) => {
@@ -29,11 +30,12 @@
     ...data.edges.map((edge) => ({ data: edge, classes: edge.word === "made again" ? "again" : "" })),
   ];
   const cy = window.cytoscape({
-    container: canvas, elements, style: style(), layout: layout(), minZoom: 0.05, maxZoom: 2.5,
-    boxSelectionEnabled: false, autoungrabify: true,
+    container: canvas, elements, style: style(), layout: { name: "preset" }, minZoom: 0.05, maxZoom: 2.5,
+    boxSelectionEnabled: false, autoungrabify: true, userZoomingEnabled: false, userPanningEnabled: false,
   });
   const centre = cy.getElementById(data.centre);
   let current = centre;
+  let direction = "LR", whole = 1;
   window.lineageGraph = cy;
 
   function style() {
@@ -53,27 +55,39 @@
     ];
   }
 
-  function layout() {
-    const narrow = canvas.clientWidth < 600;
-    return { name: "dagre", rankDir: narrow ? "TB" : "LR", nodeSep: 16, rankSep: narrow ? 40 : 60, padding: 24, fit: true };
+  // The layout in which more of the graph is seen at once, from left to right or downwards, and a canvas as large as it.
+  function arrange() {
+    const found = ["LR", "TB"].map((rankDir) => {
+      place(rankDir);
+      const { w, h } = cy.elements().boundingBox();
+      const seen = Math.min(1.15, (room.clientWidth - 2 * MARGIN) / w, (0.8 * window.innerHeight - 2 * MARGIN) / h);
+      return { rankDir, w, h, zoom: Math.max(seen, LEAST / FONT), seen };
+    });
+    const best = found[0].seen >= Math.min(LEAST / FONT, found[1].seen) ? found[0] : found[1];
+    if (best.rankDir !== "TB") place(best.rankDir);
+    direction = best.rankDir;
+    canvas.style.width = `${Math.max(room.clientWidth, Math.ceil(best.w * best.zoom) + 2 * MARGIN)}px`;
+    canvas.style.height = `${Math.max(160, Math.ceil(best.h * best.zoom) + 2 * MARGIN)}px`;
+    cy.resize();
+    fit(best.zoom);
   }
 
-  // A graph that would be too small to read is shown around the node that the page is about, without empty margins.
-  function fit(whole) {
-    cy.fit(undefined, 24);
-    if (cy.zoom() > 1.15) cy.zoom(1.15);
-    if (whole || cy.zoom() >= 0.6) return cy.center();
-    cy.zoom(0.85);
-    cy.center(centre);
-    const box = cy.elements().renderedBoundingBox();
-    cy.panBy({ x: inward(box.x1, box.x2, canvas.clientWidth), y: inward(box.y1, box.y2, canvas.clientHeight) });
+  function place(rankDir) {
+    cy.layout({ name: "dagre", rankDir, nodeSep: 14, rankSep: 34, fit: false }).run();
   }
 
-  // How far to move so that what is seen does not end before the graph does.
-  function inward(start, end, room, margin = 24) {
-    if (end - start < room - 2 * margin) return (room - start - end) / 2;
-    if (start > margin) return margin - start;
-    return end < room - margin ? room - margin - end : 0;
+  function fit(zoom = whole) {
+    whole = zoom;
+    cy.userPanningEnabled(false);
+    cy.zoom(zoom);
+    cy.center();
+    reveal(centre);
+  }
+
+  // Scrolls a graph that is wider than the page to a node.
+  function reveal(node) {
+    const { x } = node.renderedPosition();
+    if (x < room.scrollLeft + MARGIN || x > room.scrollLeft + room.clientWidth - MARGIN) room.scrollLeft = x - room.clientWidth / 2;
   }
 
   function show(node) {
@@ -89,11 +103,12 @@
     const box = cy.extent();
     const { x, y } = node.position();
     if (x < box.x1 || x > box.x2 || y < box.y1 || y > box.y2) cy.center(node);
+    reveal(node);
   }
 
   // Before and after follow the edges; above and below go to the nearest node in the same layer.
   function beside(sign) {
-    const down = layout().rankDir === "TB" ? "x" : "y";
+    const down = direction === "TB" ? "x" : "y";
     const along = down === "x" ? "y" : "x";
     const here = current.position();
     const others = cy.nodes().filter((node) => Math.abs(node.position(along) - here[along]) < 60 && sign * (node.position(down) - here[down]) > 1);
@@ -101,8 +116,8 @@
   }
 
   const open = (node) => { location.href = node.data("href"); };
-  const zoom = (factor) => cy.zoom({ level: cy.zoom() * factor, renderedPosition: { x: canvas.clientWidth / 2, y: canvas.clientHeight / 2 } });
-  const acts = { in: () => zoom(1.3), out: () => zoom(1 / 1.3), fit: () => fit(true) };
+  const zoom = (factor) => cy.userPanningEnabled(true).zoom({ level: cy.zoom() * factor, renderedPosition: { x: canvas.clientWidth / 2, y: canvas.clientHeight / 2 } });
+  const acts = { in: () => zoom(1.3), out: () => zoom(1 / 1.3), fit: () => fit() };
   const back = () => move(current.incomers("node").first());
   const forth = () => move(current.outgoers("node").first());
   const keys = {
@@ -112,7 +127,11 @@
 
   document.querySelector("details.steps").open = false;
   centre.addClass("centre");
-  fit(false);
+  arrange();
+  const paper = holder.appendChild(document.createElement("img"));
+  paper.className = "paper";
+  paper.alt = "Lineage graph";
+  paper.src = cy.png({ full: true, scale: 2, bg: colour("paper") });
   cy.on("tap", "node", (event) => open(event.target));
   cy.on("mouseover", "node", (event) => { show(event.target); canvas.style.cursor = "pointer"; });
   cy.on("mouseout", "node", () => { canvas.style.cursor = ""; });
@@ -124,4 +143,9 @@
     keys[event.key]();
   });
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => cy.style(style()));
+  let width = room.clientWidth;
+  window.addEventListener("resize", () => {
+    if (room.clientWidth && room.clientWidth !== width) arrange();
+    width = room.clientWidth || width;
+  });
 })();

@@ -115,3 +115,11 @@
     input.focus();
   });
 })();
+
+// On paper nothing is folded away.
+window.addEventListener("beforeprint", () => {
+  for (const one of document.querySelectorAll("details:not([open])")) { one.open = true; one.dataset.folded = ""; }
+});
+window.addEventListener("afterprint", () => {
+  for (const one of document.querySelectorAll("details[data-folded]")) { one.open = false; delete one.dataset.folded; }
+});
