@@ -255,6 +255,10 @@ def test_a_folder_that_was_connected_to_an_instance_elsewhere_is_that_instance(o
     shutil.copytree(original.folder / "lamin-store", folder / "lamin-store")  # of another one, before
     write_settings(LaminSettings({**values, "db": "postgresql://user@host/database"}))
     assert open_existing(folder, tmp_path) == local_instance(folder) == Instance("anonymous/elsewhere", folder)
+    shutil.move(store, tmp_path / "moved")
+    with pytest.raises(ChainError, match=r"is gone: it was moved .* \[.*a-store\]"):
+        open_existing(folder, tmp_path)
+    assert not store.exists()
 
 
 def truncate(database):
@@ -378,7 +382,10 @@ def test_copy_and_original_are_written_to_at_the_same_time_without_mixing(origin
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        ('relation "lamindb_branch" does not exist\\nLINE 1: SELECT', "The making of the instance .* was interrupted"),
+        (
+            'relation "lamindb_branch" does not exist\\nLINE 1: SELECT',
+            "The database of anonymous/server is not complete",
+        ),
         ("connection refused\\nIs the server running?", "LaminDB cannot open the instance .*connection refused\\]"),
     ],
 )
