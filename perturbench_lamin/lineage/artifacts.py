@@ -109,6 +109,7 @@ def get(key_or_uid: str) -> ln.Artifact:
         found = ln.Artifact.filter(key=key_or_uid, is_latest=True).order_by("-created_at").first()
     else:
         found = ln.Artifact.filter(uid__startswith=key_or_uid).order_by("-created_at").first()
+        found = found or ln.Artifact.filter(key=key_or_uid, is_latest=True).order_by("-created_at").first()
     if found is None:
         keys = ln.Artifact.filter(key__isnull=False).values_list("key", flat=True).distinct()
         raise InputError(f"No artifact {key_or_uid!r}", where=_slug(), fix=nearest(key_or_uid, keys))

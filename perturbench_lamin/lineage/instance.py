@@ -204,7 +204,7 @@ def _look(folder: Path) -> Instance | _Moved | None:
         raise ChainError(f"Not the name of an instance: {slug[:80]!r}", where=_marker(folder), fix="Remove this file.")
     known = read_settings(slug) if slug else None
     if known is not None and known.store is None:  # on a server or in a bucket: not in any folder
-        return Instance(slug, folder)
+        return Instance(_at_its_place(known), folder)
     store = _own_store(folder, slug, known)
     if store is None:
         return _elsewhere(folder, slug, known) if slug else None
@@ -250,16 +250,17 @@ def _named(slug: str, default: Path) -> Instance:
 
 
 def _at_its_place(known: LaminSettings) -> str:
-    """The slug of an instance whose store, if it is on this machine, is where LaminDB looks for it."""
+    """The slug of an instance whose files, if they are on this machine, are where LaminDB looks for them."""
+    gone = known.files is not None and not (known.files / ".lamindb").is_dir()
+    if gone or (known.store is not None and not Store(known.store).database.is_file()):
+        raise ChainError(
+            f"The store of the instance {known.slug} is gone: it was moved or removed, or its making was interrupted",
+            where=known.files,
+            fix="Name the folder where it is now; to start afresh, name a new one.",
+        )
     if known.store is None:
         return known.slug
     store = Store(known.store)
-    if not store.database.is_file():
-        raise ChainError(
-            f"The store of the instance {known.slug} is gone: it was moved or removed",
-            where=store.root,
-            fix="Name the folder where it is now: --instance FOLDER.",
-        )
     if store.recorded_root() != str(store.root):
         raise ChainError(
             f"Another store stands where that of {known.slug} was",
@@ -286,15 +287,18 @@ def _ask() -> None:
 
 
 def _unopened(slug: str, error: BaseException) -> ChainError:
-    said = str(error).strip().splitlines()
+    said = (str(error).strip().splitlines() or ["no reason given"])[0]
     if re.search(r'no such table|relation ".*" does not exist|matching query does not exist', str(error)):
         return ChainError(
-            f"The making of the instance {slug} was interrupted: its database is not complete",
-            where=said[0],
-            fix="Make it again in an empty database.",
+            f"The database of {slug} is not complete: its making was interrupted, or its storage is not registered",
+            where=said,
+            fix="Make the instance again in an empty database, or register the storage: ln.Storage(…).save()",
         )
-    told = f"{type(error).__name__}: {said[0] if said else 'no reason given'}"
-    return ChainError(f"LaminDB cannot open the instance {slug}", where=told, fix=f"See: lamin connect {slug}")
+    return ChainError(
+        f"LaminDB cannot open the instance {slug}",
+        where=f"{type(error).__name__}: {said}",
+        fix=f"See what it says: lamin connect {slug}",
+    )
 
 
 def _unknown(slug: str, marker: Path | None = None) -> ChainError:

@@ -43,11 +43,15 @@ class LaminSettings:
         return self.values["id"]
 
     @property
+    def files(self) -> Path | None:
+        """The folder of the instance's files; None where they lie in a bucket."""
+        root = self.values["storage_root"]
+        return Path(root).resolve() if "://" not in root and root not in NOTHING else None
+
+    @property
     def store(self) -> Path | None:
         """The folder of a SQLite database and its files; None where either lies on a server or in a bucket."""
-        root = self.values["storage_root"]
-        is_local = self.values.get("db", "") in NOTHING and "://" not in root and root not in NOTHING
-        return Path(root).resolve() if is_local else None
+        return self.files if self.values.get("db", "") in NOTHING else None
 
 
 def settings_folder() -> Path:

@@ -81,8 +81,12 @@ def _answer_for_the_hub() -> None:
 def _use_the_folder_as_itself() -> None:
     if "LAMIN_CURRENT_INSTANCE" in os.environ:
         return
-    here = Path.cwd()
-    folder = next((each for each in (here, *here.parents) if (each / ".lamin" / "current_instance").is_file()), None)
+    try:
+        here = Path.cwd()
+        places = (each for each in (here, *here.parents) if (each / ".lamin" / "current_instance").is_file())
+        folder = next(places, None)
+    except OSError:  # the working folder was removed, or may not be read: LaminDB finds no instance in it either
+        return
     if folder is not None:
         from perturbench_lamin.lineage.instance import settle_copy
 

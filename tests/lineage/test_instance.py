@@ -180,6 +180,29 @@ def from_another_machine(original, target):
     return copied(original, target)
 
 
+def while_it_was_written(original, target):
+    """The journal of a transaction that did not end is copied, too: SQLite rolls it back."""
+    return with_a_transaction(original, target, "DELETE")
+
+
+def while_it_was_written_ahead(original, target):
+    return with_a_transaction(original, target, "WAL")
+
+
+def with_a_transaction(original, target, journal):
+    path = original.folder / "lamin-store" / ".lamindb" / "lamin.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(f"PRAGMA journal_mode = {journal}")
+        database.execute("PRAGMA cache_size = 1")  # pages are written before the transaction ends
+        database.execute("UPDATE bionty_source SET name = name || 'x'")
+        database.execute("DELETE FROM lamindb_storage")
+        assert path.with_name("lamin.db-journal" if journal == "DELETE" else "lamin.db-wal").stat().st_size > 10_000
+        copied(original, target)
+        database.rollback()
+        database.execute("PRAGMA journal_mode = DELETE")
+    return target
+
+
 LEFT_BEHIND = """
 INSERT INTO lamindb_run (uid, extra_data, is_locked, updated_at, started_at, created_at, _status_code, branch_id,
 created_on_id, space_id, transform_id, created_by_id)
@@ -189,7 +212,17 @@ VALUES ('chain', '{{"folder": "{}", "host": "elsewhere", "executed": "x"}}', 0, 
 
 
 @pytest.mark.parametrize(
-    "how", [copied, moved, without_hidden_files, by_hard_links, without_a_mark, from_another_machine]
+    "how",
+    [
+        copied,
+        moved,
+        without_hidden_files,
+        by_hard_links,
+        without_a_mark,
+        from_another_machine,
+        while_it_was_written,
+        while_it_was_written_ahead,
+    ],
 )
 @pytest.mark.parametrize("use", [open_existing, open_instance])
 def test_a_copied_or_moved_folder_is_an_instance_of_its_own(original, tmp_path, how, use):
@@ -212,7 +245,8 @@ def test_a_copied_or_moved_folder_is_an_instance_of_its_own(original, tmp_path, 
         one_line(error)
         assert not original.folder.exists(), "and no empty database was made there"
     elif how is not from_another_machine:
-        assert bytes_of(original.folder) == before
+        assert bytes_of(original.folder) == before or how in (while_it_was_written, while_it_was_written_ahead)
+        assert root_of(original.folder) == [str(original.folder / "lamin-store")]
         assert open_existing(original.folder, tmp_path).slug == open_existing(original.slug, tmp_path).slug
 
 
@@ -255,6 +289,10 @@ def test_a_folder_that_was_connected_to_an_instance_elsewhere_is_that_instance(o
     shutil.copytree(original.folder / "lamin-store", folder / "lamin-store")  # of another one, before
     write_settings(LaminSettings({**values, "db": "postgresql://user@host/database"}))
     assert open_existing(folder, tmp_path) == local_instance(folder) == Instance("anonymous/elsewhere", folder)
+    shutil.move(store, tmp_path / "moved")
+    with pytest.raises(ChainError, match=r"is gone: it was moved .* \[.*a-store\]"):
+        open_existing(folder, tmp_path)
+    assert not store.exists()
 
 
 def truncate(database):
@@ -378,7 +416,10 @@ def test_copy_and_original_are_written_to_at_the_same_time_without_mixing(origin
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        ('relation "lamindb_branch" does not exist\\nLINE 1: SELECT', "The making of the instance .* was interrupted"),
+        (
+            'relation "lamindb_branch" does not exist\\nLINE 1: SELECT',
+            "The database of anonymous/server is not complete",
+        ),
         ("connection refused\\nIs the server running?", "LaminDB cannot open the instance .*connection refused\\]"),
     ],
 )
