@@ -13,7 +13,10 @@ LINE = 22
 
 
 def graph_data(site: Site, around: Neighbourhood, root: str) -> dict[str, Any]:
-    """Nodes with their label, kind and address, and edges with their word; to be embedded as JSON."""
+    """Nodes with their label, kind and address, and edges with their word; to be embedded as JSON.
+
+    Nodes of one ``role`` and the same neighbours may be drawn as one, called by how many there are and ``many``.
+    """
     snapshot = site.snapshot
     nodes = []
     for artifact in (snapshot.artifacts[uid] for uid in around.artifacts):
@@ -23,6 +26,8 @@ def graph_data(site: Site, around: Neighbourhood, root: str) -> dict[str, Any]:
                 "id": artifact.uid,
                 "label": _folded(words.artifact_title(artifact)),
                 "kind": kind_of(artifact).name,
+                "role": kind_of(artifact).name,
+                "many": kind_of(artifact).plural.lower(),
                 "word": kind_of(artifact).title + (f", file {state}" if state.is_bad else ""),
                 "bad": state.is_bad,
                 "href": f"{root}artifact/{artifact.uid}.html",
@@ -34,6 +39,8 @@ def graph_data(site: Site, around: Neighbourhood, root: str) -> dict[str, Any]:
                 "id": run.uid,
                 "label": _folded(site.run_title(run)),
                 "kind": "run",
+                "role": run.transform,
+                "many": f"{words.transform_name(site.transform(run))} runs",
                 "word": f"Run, {words.status(run)}",
                 "bad": words.status_class(run) == "bad",
                 "href": f"{root}run/{run.uid}.html",

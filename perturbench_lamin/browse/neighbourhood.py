@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from perturbench_lamin.browse.snapshot import Snapshot
 
-MOST_NODES = 60
-"""In each direction. A larger graph helps nobody; the nearest are kept, and how many are not shown is said."""
+MOST_NODES = 240
+"""In each direction: enough for a leaderboard of fifty trainings to reach back to the raw files. Like nodes are drawn
+as one; the nearest are kept, and how many are not shown is said."""
 
 READ, MADE, MADE_AGAIN = "read", "made", "made again"
 

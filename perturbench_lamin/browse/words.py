@@ -72,11 +72,15 @@ def run_title(run: RunRecord, transform: TransformRecord | None, about: Mapping[
         transform: what it ran.
         about: ``dataset``, ``task``, ``model`` and ``seed``, as far as they are known.
     """
-    name = transform.key.rsplit("/", 1)[-1].removesuffix(".ipynb") if transform else "no transform"
     told = [about.get(one, "") for one in ("dataset", "task", "model")]
     seed = f"seed {about['seed']}" if about.get("seed") else ""
     known = [word for word in (*told, seed) if word]
-    return " ".join([name or "unnamed", *(known or ([run.name] if run.name else []))])
+    return " ".join([transform_name(transform), *(known or ([run.name] if run.name else []))])
+
+
+def transform_name(transform: TransformRecord | None) -> str:
+    """The name of a notebook, without its folder."""
+    return (transform.key.rsplit("/", 1)[-1].removesuffix(".ipynb") or "unnamed") if transform else "no transform"
 
 
 ERROR_LINE = re.compile(r"(?m)^\s*((?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Exit)\b(?::[^\n]*)?)$")

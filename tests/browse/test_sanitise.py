@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from tiny_site import PIXEL, REPORT
 
 from perturbench_lamin.browse.sanitise import is_link, sanitise
+from perturbench_lamin.evaluation import report_page
 
 PIECES = [
     *("<script>", "</script>", "<img src=x onerror=alert(1)>", '<a href="javascript:x()">', "</a>", "<svg onload=x()>"),
@@ -81,3 +82,28 @@ def test_only_web_addresses_are_links():
     assert is_link("https://doi.org/10.1/x")
     for other in ("javascript:alert(1)", " https://x", "data:text/html,x", "//x.org", 'https://x"onclick=', 5, None):
         assert not is_link(other)
+
+
+def test_a_report_keeps_its_layout_and_its_links_under_names_of_their_own():
+    table = report_page.table(["metric", "model"], [[("rmse", ""), ("0.1\n[0, 1]", "best")]])
+    parts = ["<p>First</p>", report_page.section("Scores", report_page.warning("Mind this"), table)]
+    clean = sanitise(report_page.page("Report", parts))
+    for kept in (
+        '<a href="#report-scores" rel="noopener noreferrer">Scores</a>',
+        '<h2 id="report-scores">',
+        '<div class="report-wide">',
+        '<td class="report-best">0.1<small>[0, 1]</small></td>',
+        '<div class="report-warning">',
+    ):
+        assert kept in clean
+    assert "<nav>" in clean
+    assert "style" not in clean
+
+
+def test_names_and_links_within_a_page_cannot_reach_those_of_the_site():
+    clean = sanitise(
+        '<h2 id="search">a</h2><h2 id="x y">b</h2><p id="content">c</p><a href="#content">d</a><a href="#">e</a>'
+    )
+    assert re.findall(r'id="([^"]*)"', clean) == ["report-search"]
+    assert re.findall(r'href="([^"]*)"', clean) == ["#report-content"]
+    assert 'class="top' not in sanitise('<div class="top wide report-x">x</div>')

@@ -5,6 +5,7 @@
   const data = JSON.parse(document.querySelector(".graph-data").textContent);
   const canvas = holder.querySelector(".canvas");
   const room = holder.querySelector(".room");
+  const all = holder.querySelector('[data-act="all"]');
   const status = holder.querySelector(".status");
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   holder.hidden = false;
@@ -25,15 +26,40 @@
     return { ...node, width: Math.max(...lines.map((line) => pen.measureText(line).width)) * 1.06, height: lines.length * FONT * 1.2 };
   };
 
-  const elements = [
-    ...data.nodes.map((node) => ({ data: sized(node), classes: node.kind === "run" ? "run" : "artifact" })),
-    ...data.edges.map((edge) => ({ data: edge, classes: edge.word === "made again" ? "again" : "" })),
+  // Nodes of one role whose neighbours are the same as one node: ten trainings of one split, and what came of each.
+  function grouped() {
+    const near = (id, from, to, cls) => [...new Set(data.edges.filter((edge) => edge[from] === id).map((edge) => edge.word + cls.get(edge[to])))].sort();
+    let cls = new Map(data.nodes.map((node) => [node.id, node.id === data.centre ? "centre" : node.role]));
+    for (let before = 0; new Set(cls.values()).size > before;) {
+      before = new Set(cls.values()).size;
+      const known = new Map();
+      const sign = (node) => JSON.stringify([cls.get(node.id), near(node.id, "target", "source", cls), near(node.id, "source", "target", cls)]);
+      cls = new Map(data.nodes.map((node) => [node.id, known.get(sign(node)) ?? known.set(sign(node), `${known.size}`).get(sign(node))]));
+    }
+    const members = collect(data.nodes, (node) => cls.get(node.id));
+    const nodes = [...members.values()].map((own) => own.length === 1 ? own[0] : {
+      ...own[0], label: `${own.length} ${own[0].many}`, word: "Several", bad: own.some((node) => node.bad), several: own.length, href: "",
+    });
+    const first = (id) => members.get(cls.get(id))[0].id;
+    const edges = new Map(data.edges.map((edge) => ({ ...edge, source: first(edge.source), target: first(edge.target) })).map((edge) => [JSON.stringify(edge), edge]));
+    return { nodes, edges: [...edges.values()] };
+  }
+
+  function collect(list, key) {
+    const found = new Map();
+    for (const one of list) found.set(key(one), [...(found.get(key(one)) ?? []), one]);
+    return found;
+  }
+
+  const elements = ({ nodes, edges }) => [
+    ...nodes.map((node) => ({ data: sized(node), classes: node.kind === "run" ? "run" : "artifact" })),
+    ...edges.map((edge) => ({ data: { ...edge }, classes: edge.word === "made again" ? "again" : "" })),
   ];
   const cy = window.cytoscape({
-    container: canvas, elements, style: style(), layout: { name: "preset" }, minZoom: 0.05, maxZoom: 2.5,
+    container: canvas, elements: elements(data), style: style(), layout: { name: "preset" }, minZoom: 0.05, maxZoom: 2.5,
     boxSelectionEnabled: false, autoungrabify: true, userZoomingEnabled: false, userPanningEnabled: false,
   });
-  const centre = cy.getElementById(data.centre);
+  let centre = cy.getElementById(data.centre);
   let current = centre;
   let direction = "LR", whole = 1;
   window.lineageGraph = cy;
@@ -49,14 +75,35 @@
       { selector: "edge", style: { width: 1.4, "line-color": colour("soft"), "target-arrow-color": colour("soft"), "target-arrow-shape": "triangle",
         "arrow-scale": 0.8, "curve-style": "bezier", opacity: 0.65 } },
       { selector: "edge.again", style: { "line-style": "dashed" } },
+      { selector: "node[several]", style: { "border-style": "double", "border-width": 5 } },
       { selector: "node.centre", style: { "border-width": 3.5, "font-weight": 700 } },
       { selector: "node.current", style: { "underlay-color": colour("accent"), "underlay-opacity": 0.35, "underlay-padding": 7 } },
       { selector: "edge.near", style: { "line-color": colour("accent"), "target-arrow-color": colour("accent"), opacity: 1, width: 2 } },
     ];
   }
 
-  // The layout in which more of the graph is seen at once, from left to right or downwards, and a canvas as large as it.
+  // All of the graph where it can be read without scrolling, else with like nodes as one.
   function arrange() {
+    const few = data.nodes.length > 120 || measured().seen < LEAST / FONT ? grouped() : data;
+    all.hidden = few.nodes.length === data.nodes.length;
+    draw(all.hidden ? data : few);
+  }
+
+  function draw(shown) {
+    cy.elements().remove();
+    cy.add(elements(shown));
+    centre = cy.getElementById(data.centre).addClass("centre");
+    current = centre;
+    const best = measured();
+    direction = best.rankDir;
+    canvas.style.width = `${Math.max(room.clientWidth, Math.ceil(best.w * best.zoom) + 2 * MARGIN)}px`;
+    canvas.style.height = `${Math.max(160, Math.ceil(best.h * best.zoom) + 2 * MARGIN)}px`;
+    cy.resize();
+    fit(best.zoom);
+  }
+
+  // From left to right or downwards: the layout in which more is seen at once, and its size.
+  function measured() {
     const found = ["LR", "TB"].map((rankDir) => {
       place(rankDir);
       const { w, h } = cy.elements().boundingBox();
@@ -65,11 +112,7 @@
     });
     const best = found[0].seen >= Math.min(LEAST / FONT, found[1].seen) ? found[0] : found[1];
     if (best.rankDir !== "TB") place(best.rankDir);
-    direction = best.rankDir;
-    canvas.style.width = `${Math.max(room.clientWidth, Math.ceil(best.w * best.zoom) + 2 * MARGIN)}px`;
-    canvas.style.height = `${Math.max(160, Math.ceil(best.h * best.zoom) + 2 * MARGIN)}px`;
-    cy.resize();
-    fit(best.zoom);
+    return best;
   }
 
   function place(rankDir) {
@@ -115,9 +158,9 @@
     return others.sort((a, b) => sign * (a.position(down) - b.position(down)))[0];
   }
 
-  const open = (node) => { location.href = node.data("href"); };
+  const open = (node) => { if (node.data("several")) acts.all(); else location.href = node.data("href"); };
   const zoom = (factor) => cy.userPanningEnabled(true).zoom({ level: cy.zoom() * factor, renderedPosition: { x: canvas.clientWidth / 2, y: canvas.clientHeight / 2 } });
-  const acts = { in: () => zoom(1.3), out: () => zoom(1 / 1.3), fit: () => fit() };
+  const acts = { in: () => zoom(1.3), out: () => zoom(1 / 1.3), fit: () => fit(), all: () => { draw(data); all.hidden = true; } };
   const back = () => move(current.incomers("node").first());
   const forth = () => move(current.outgoers("node").first());
   const keys = {
@@ -126,7 +169,6 @@
   };
 
   document.querySelector("details.steps").open = false;
-  centre.addClass("centre");
   arrange();
   const paper = holder.appendChild(document.createElement("img"));
   paper.className = "paper";
@@ -145,7 +187,7 @@
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => cy.style(style()));
   let width = room.clientWidth;
   window.addEventListener("resize", () => {
-    if (room.clientWidth && room.clientWidth !== width) arrange();
+    if (room.clientWidth && room.clientWidth !== width) draw(cy.nodes("[several]").length ? grouped() : data);
     width = room.clientWidth || width;
   });
 })();
