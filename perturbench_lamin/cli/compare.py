@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from perturbench_lamin.cli.command import Verb, bundle, under
-from perturbench_lamin.cli.options import FILE_IN, FILE_OUT, FOLDER
+from perturbench_lamin.cli.options import CELLS_IN, FILE_IN, FILE_OUT, FOLDER
 
 if TYPE_CHECKING:
     from perturbench_lamin.comparison.deposit import Deposit
@@ -101,8 +101,8 @@ deposit_options = bundle(
 
 
 @click.command(cls=Verb)
-@click.argument("a", metavar="A.h5ad", type=FILE_IN)
-@click.argument("b", metavar="[B.h5ad]", type=FILE_IN, required=False)
+@click.argument("a", metavar="A.h5ad", type=CELLS_IN)
+@click.argument("b", metavar="[B.h5ad]", type=CELLS_IN, required=False)
 @deposit_options
 @_splits(
     "--split-a",

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from perturbench_lamin.conditions import ObsKeys
 
 FILE_IN = click.Path(path_type=Path, exists=True, dir_okay=False)
+CELLS_IN = click.Path(path_type=Path, exists=True)
+"""An h5ad file, or a zarr folder of the same content."""
+
 FILE_OUT = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 

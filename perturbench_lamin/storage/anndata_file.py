@@ -201,6 +201,8 @@ class AnnDataFile:
 
 
 def _open_hdf5(path: Path) -> h5py.File:
+    if path.is_dir():
+        raise InputError("A folder that is not a zarr store", where=path, fix="Give an h5ad file, or a zarr folder.")
     if not path.is_file():
         raise InputError("No such file", where=path, fix="Check the path.")
     with reading(path), path.open("rb") as stream:

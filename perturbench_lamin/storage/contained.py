@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import h5py
 
 from perturbench_lamin.errors import InputError, IntegrityError
+from perturbench_lamin.storage.heaps import Stored, require_heaps
 from perturbench_lamin.storage.reading import AGAIN, reading
 
 INSIDE = "Copy what it points to into the file: files that point elsewhere are not read."
@@ -33,13 +33,20 @@ def require_contained(file: h5py.File, path: Path) -> None:
 
     Raises:
         InputError: a link, an external storage or a virtual dataset points out of the file.
-        IntegrityError: an array declares more values than the file can hold, or the file cannot be walked.
+        IntegrityError: an array declares more values than the file can hold, a heap of texts is damaged, or the file
+            cannot be walked.
     """
+    stored, size = Stored(), path.stat().st_size
+    links: list[tuple[str, Any]] = []
     with reading(path):
-        file.visititems_links(partial(_look, file.id, path, path.stat().st_size))
+        file.visititems_links(lambda name, link: links.append((name, link)))  # what it raises would be lost
+    for name, link in links:
+        _look(file.id, path, size, stored, name, link)
+    with reading(path):
+        require_heaps(path, stored)
 
 
-def _look(file: h5py.h5f.FileID, path: Path, size: int, name: str, link: Any) -> None:
+def _look(file: h5py.h5f.FileID, path: Path, size: int, stored: Stored, name: str, link: Any) -> None:
     place = name.encode(errors="backslashreplace").decode()
     if isinstance(link, h5py.SoftLink):
         return  # within the file: what it leads to is walked under its own name
@@ -51,6 +58,7 @@ def _look(file: h5py.h5f.FileID, path: Path, size: int, name: str, link: Any) ->
         if isinstance(found, h5py.h5d.DatasetID):
             _require_stored_here(found, path, place)
             _require_room(found, path, place, size)
+            stored.add(found)
 
 
 def _require_stored_here(dataset: h5py.h5d.DatasetID, path: Path, place: str) -> None:
