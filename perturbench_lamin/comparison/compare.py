@@ -16,6 +16,7 @@ from perturbench_lamin.comparison.splits import SplitFiles, compare_splits, read
 from perturbench_lamin.comparison.tables import compare_tables
 from perturbench_lamin.comparison.unstructured import compare_uns
 from perturbench_lamin.errors import InputError, nearest
+from perturbench_lamin.storage.reading import about
 
 DEFAULT = CompareConfig()
 
@@ -53,7 +54,7 @@ def compare_files(
     for name in config.ignore:
         if name not in IGNORABLE:
             raise InputError(f"No part {name!r} to ignore", where="ignore", fix=nearest(name, IGNORABLE))
-    with H5adFile(a) as first, H5adFile(b) as second:
+    with H5adFile(a) as first, H5adFile(b) as second, about(a, b):
         parts = tuple(_parts(FilePair(first, second, config, progress), splits_a, splits_b))
         return Comparison(first.facts(), second.facts(), parts, asdict(config))
 

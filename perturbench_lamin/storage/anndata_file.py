@@ -17,7 +17,7 @@ import pandas as pd
 from perturbench_lamin.errors import InputError, IntegrityError, nearest
 from perturbench_lamin.storage.contained import require_contained, require_contained_folder, require_room_in_folder
 from perturbench_lamin.storage.matrix import SPARSE, StoredMatrix
-from perturbench_lamin.storage.reading import read_element, reading, told
+from perturbench_lamin.storage.reading import AGAIN, read_element, reading, told
 from perturbench_lamin.storage.tables import Table, category_place
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -88,12 +88,19 @@ class AnnDataFile:
             )
 
     def names(self, place: str) -> list[str]:
-        """The sorted names in a group, such as ``layers``; none where there is no such group."""
+        """The sorted names in a group, such as ``layers``; none where there is no such group.
+
+        Raises:
+            IntegrityError: it is no group.
+        """
         name = self._name(place)
         if name is None:
             return []
         with reading(self.path, place):
-            return sorted(map(str, self.root[name].dtype.names if self._is_record(name) else self.root[name]))
+            found = self.root[name]
+            if hasattr(found, "dtype") and not self._is_record(name):
+                raise IntegrityError(f"{place} is not a group", where=self.path, fix=AGAIN)
+            return sorted(map(str, found.dtype.names if self._is_record(name) else found))
 
     def element(self, place: str) -> Any:
         """Any part, as anndata reads it: a mapping, a table, an array."""

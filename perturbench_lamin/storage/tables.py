@@ -78,7 +78,7 @@ class Table:
                 f"{place} has {found}, {self._place} has {len(self):,} names", where=self._path, fix=AGAIN
             )
         with reading(self._path, place):
-            return pd.Series(values)
+            return pd.Series(native(values) if isinstance(values, np.ndarray) else values)
 
     def items(self) -> Iterator[tuple[str, pd.Series]]:
         """Name and values of each column, one in memory at a time."""

@@ -447,6 +447,41 @@ def test_what_is_not_read_may_not_lie_elsewhere_either(path):
         read_obs(path)
 
 
+@pytest.mark.parametrize("name", ["obsp/again", "uns/a/b/again"])
+@pytest.mark.parametrize("target", ["/", "above"])
+def test_a_group_that_holds_itself_is_refused(path, name, target):
+    def change(file):
+        above = file.require_group(name.rpartition("/")[0])
+        file[name] = above if target == "above" else file["/"]
+
+    edit(path, change)
+    with pytest.raises(IntegrityError, match=f"{name} is a group that holds itself"):
+        read_obs(path)
+
+
+def test_two_names_of_one_group_are_no_circle(path):
+    edit(path, lambda file: file.__setitem__("uns/again", file["obs"]))
+    assert len(read_obs(path)) == CELLS
+
+
+def test_an_array_in_place_of_a_group_is_refused(path):
+    edit(path, in_turn(drop("varp"), lambda file: file.create_dataset("varp", data=[1, 2])))
+    with pytest.raises(IntegrityError, match="varp is not a group"):
+        compare_files(path, path)
+
+
+def test_big_endian_columns_are_read_and_written(path):
+    edit(path, lambda file: ad.io.write_elem(file, "obs", screen().obs.assign(depth=np.arange(CELLS, dtype=">i4"))))
+    curate(path)
+    assert ad.read_h5ad(path.with_name("curated.h5ad")).obs["depth"].tolist() == list(range(CELLS))
+
+
+def test_what_preprocess_cannot_take_names_the_file(path):
+    edit(path, put("obs/cell_type/codes", 3, -1))
+    with pytest.raises(InputError, match=r"has no value in 1 cells \[.*raw\.h5ad, obs\]"):
+        curate(path)
+
+
 def test_a_link_within_the_file_is_followed(path):
     edit(path, lambda file: file.move("X/data", "uns/values"))
     edit(path, lambda file: file.__setitem__("X/data", h5py.SoftLink("/uns/values")))
