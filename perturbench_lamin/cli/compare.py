@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from perturbench_lamin.cli.command import Verb, bundle, under
-from perturbench_lamin.cli.paths import FILE_IN, FOLDER_IN, FileOut, FolderOut
+from perturbench_lamin.cli.paths import CELLS_IN, FILE_IN, FOLDER_IN, FileOut, FolderOut
 from perturbench_lamin.comparison.settings import IGNORABLE
 
 if TYPE_CHECKING:
@@ -102,8 +102,8 @@ deposit_options = bundle(
 
 
 @click.command(cls=Verb)
-@click.argument("a", metavar="A.h5ad", type=FILE_IN)
-@click.argument("b", metavar="[B.h5ad]", type=FILE_IN, required=False)
+@click.argument("a", metavar="A.h5ad", type=CELLS_IN)
+@click.argument("b", metavar="[B.h5ad]", type=CELLS_IN, required=False)
 @deposit_options
 @_splits(
     "--split-a",

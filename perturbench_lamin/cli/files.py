@@ -10,7 +10,7 @@ from click.core import ParameterSource
 
 from perturbench_lamin.cli.command import Verb, under
 from perturbench_lamin.cli.options import assignments, keys_options
-from perturbench_lamin.cli.paths import FILE_IN, PICTURE_OUT, TABLE_OUT, FileOut
+from perturbench_lamin.cli.paths import CELLS_IN, FILE_IN, PICTURE_OUT, TABLE_OUT, FileOut
 from perturbench_lamin.evaluation.profiles import PROFILES
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ KEYS = ("perturbation_key", "covariate_keys", "control", "delimiter")
 
 
 @click.command(cls=Verb)
-@click.argument("source", metavar="IN.h5ad", type=FILE_IN)
+@click.argument("source", metavar="IN.h5ad", type=CELLS_IN)
 @click.option("--out", required=True, type=FileOut(), metavar="OUT.h5ad", help="The file to write.")
 @keys_options
 @_genes("--hvg", metavar="N", default=4000, show_default=True, type=click.IntRange(0), help="Highly variable, to keep.")
@@ -89,7 +89,7 @@ def _tasks() -> Iterator[tuple[str, str]]:
 
 
 @click.command(cls=Verb, lists=[("Tasks", _tasks)])
-@click.argument("source", metavar="OBS.csv|h5ad", type=FILE_IN)
+@click.argument("source", metavar="OBS.csv|h5ad", type=CELLS_IN)
 @click.option("--task", required=True, metavar="TASK", help="One of those above.")
 @click.option("--out", required=True, type=FileOut(), metavar="OUT.csv", help="The file to write.")
 @keys_options
@@ -149,10 +149,10 @@ def _profiles() -> Iterator[tuple[str, str]]:
 
 
 @click.command(cls=Verb, lists=[("Profiles", _profiles)])
-@_truth("--truth", type=FILE_IN, metavar="T.h5ad", help="Observed cells, with controls (log1p).")
+@_truth("--truth", type=CELLS_IN, metavar="T.h5ad", help="Observed cells, with controls (log1p).")
 @_truth(
     "--curated",
-    type=FILE_IN,
+    type=CELLS_IN,
     metavar="CURATED.h5ad",
     help="Instead: one part of this file. The columns are the file's own; its training cells are --training.",
 )
@@ -176,7 +176,7 @@ def _profiles() -> Iterator[tuple[str, str]]:
     show_default=True,
     help="Which metrics, by whose definitions.",
 )
-@_scoring("--training", type=FILE_IN, metavar="T.h5ad", help="Training cells, for metrics that refer to their mean.")
+@_scoring("--training", type=CELLS_IN, metavar="T.h5ad", help="Training cells, for metrics that refer to their mean.")
 @_scoring("--baselines", is_flag=True, help="Score the baselines that can be made from the truth and training, too.")
 @_scoring("--allow-missing", is_flag=True, help="Leave conditions without a prediction out, counted.")
 @under("Hardware")(
@@ -362,7 +362,7 @@ def _named(predictions: tuple[str, ...]) -> dict[str, Path]:
             name, path = Path(given).stem, given
         if name in named:
             raise InputError(f"Two predictions are named {name!r}", where="--prediction", fix="Give them as NAME=FILE.")
-        if not Path(path).is_file():
+        if not Path(path).exists():
             raise InputError("No such file", where=path, fix="Give --prediction FILE or NAME=FILE.")
         named[name] = Path(path)
     return named

@@ -77,6 +77,9 @@ class FolderOut(OutputPath):
 
 
 FILE_IN = click.Path(path_type=Path, exists=True, dir_okay=False)
+CELLS_IN = click.Path(path_type=Path, exists=True)
+"""An h5ad file, or a zarr folder of the same content."""
+
 FOLDER_IN = click.Path(path_type=Path, file_okay=False)
 PICTURE_OUT = FileOut(".png", ".svg", ".pdf")
 TABLE_OUT = FileOut(".csv", ".parquet")
@@ -96,7 +99,7 @@ def check_outputs(ctx: click.Context) -> None:
                 raise click.BadParameter(
                     f"{str(path)!r} is what {_called(other)} is: name another file.", ctx=ctx, param=param
                 )
-            if other.type is FOLDER_IN and path.is_file() and _inside(path, given):
+            if other.type in (FOLDER_IN, CELLS_IN) and _inside(path, given):
                 raise click.BadParameter(
                     f"{str(path)!r} is a file of {_called(other)}: name another one.", ctx=ctx, param=param
                 )

@@ -22,6 +22,7 @@ from perturbench_lamin.comparison.splits import SplitFiles, compare_splits, read
 from perturbench_lamin.comparison.tables import compare_tables
 from perturbench_lamin.comparison.unstructured import compare_uns
 from perturbench_lamin.errors import InputError, nearest
+from perturbench_lamin.storage.reading import about
 
 DEFAULT = CompareConfig()
 
@@ -60,7 +61,7 @@ def compare_files(
     for name in config.ignore:
         if name not in IGNORABLE:
             raise InputError(f"No part {name!r} to ignore", where="ignore", fix=nearest(name, IGNORABLE))
-    with H5adFile(a) as first, H5adFile(b) as second:
+    with H5adFile(a) as first, H5adFile(b) as second, about(a, b):
         both = FilePair(first, second, config, progress)
         if not (splits_a or splits_b) and _same_bytes(first.path, second.path):
             parts = list(_identical(both))

@@ -34,6 +34,7 @@ from perturbench_lamin.curation.tables import KeptGenes, cell_table, deg_table, 
 from perturbench_lamin.curation.writer import CuratedWriter, writable
 from perturbench_lamin.errors import InputError, some
 from perturbench_lamin.files import atomic_path
+from perturbench_lamin.storage.reading import about
 
 NAMES = {
     "spelling": "conditions spelled in several ways, each taken for one",
@@ -134,8 +135,12 @@ def preprocess_file(
         dataset: the dataset's name.
         limits: threads, memory and compression.
         progress: show progress bars.
+
+    Raises:
+        InputError: as :func:`preprocess`; the message names the file.
+        IntegrityError: the file is damaged.
     """
-    with H5adSource(path_in, layer=layer) as source:
+    with H5adSource(path_in, layer=layer) as source, about(path_in):
         return preprocess(
             source,
             source.obs,

@@ -77,10 +77,10 @@ class CuratedWriter:
 
 
 def writable(table: pd.DataFrame, where: str) -> pd.DataFrame:
-    """The table with its text columns as categories (sorted) where values repeat, so that HDF5 can hold it.
+    """The table as HDF5 can hold it: text as categories (sorted) where values repeat or lack, else as plain text.
 
     Raises:
-        InputError: a column mixes text with other values.
+        InputError: a column mixes text with other values, or holds what an h5ad file cannot.
     """
     table = table.copy()
     table.index = table.index.astype(str)
@@ -97,4 +97,21 @@ def writable(table: pd.DataFrame, where: str) -> pd.DataFrame:
             )
         if column.isna().any() or column.nunique() < len(column):
             table[name] = pd.Categorical(column, categories=sorted(column.dropna().unique()))
+        else:
+            table[name] = column.astype(object)  # whatever kind of text: anndata writes nullable text only if told to
+    _require_types(table, where)
     return table
+
+
+def _require_types(table: pd.DataFrame, where: str) -> None:
+    """Write the columns without their rows, in memory: what fails now would fail after all passes."""
+    with h5py.File("types", "w", driver="core", backing_store=False) as file:
+        for place, name in enumerate(table.columns):
+            try:
+                ad.io.write_elem(file, str(place), table[[name]].iloc[:0])
+            except Exception as error:
+                raise InputError(
+                    f"Column {name!r} holds {table[name].dtype} values that an h5ad file cannot hold",
+                    where=where,
+                    fix=f"Make it text ({where}[{name!r}].astype(str)) or drop it.",
+                ) from error

@@ -71,7 +71,7 @@ def read_curated(
     if memory not in READERS:
         raise InputError(f"No way to read {memory!r}", where="memory", fix=nearest(memory, READERS))
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise InputError("No such curated file", where=path, fix="Make one with `perturbench-lamin preprocess`.")
     with AnnDataFile(path) as file:
         file.require("X", "obs", "var")

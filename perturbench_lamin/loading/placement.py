@@ -80,7 +80,7 @@ def expression_bytes(path: str | Path) -> int:
         InputError: there is no such file.
         IntegrityError: it has no expression, or is damaged.
     """
-    if not Path(path).is_file():
+    if not Path(path).exists():
         raise InputError("No such curated file", where=path, fix="Make one with `perturbench-lamin preprocess`.")
     with AnnDataFile(path) as file:
         X = file.matrix("X", against_tables=False)

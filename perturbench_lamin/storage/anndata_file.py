@@ -17,7 +17,7 @@ import pandas as pd
 from perturbench_lamin.errors import InputError, IntegrityError, nearest
 from perturbench_lamin.storage.contained import require_contained, require_contained_folder, require_room_in_folder
 from perturbench_lamin.storage.matrix import SPARSE, StoredMatrix
-from perturbench_lamin.storage.reading import read_element, read_known, reading, told
+from perturbench_lamin.storage.reading import AGAIN, read_element, read_known, reading, told
 from perturbench_lamin.storage.tables import Table, category_place
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -88,12 +88,19 @@ class AnnDataFile:
             )
 
     def names(self, place: str) -> list[str]:
-        """The sorted names in a group, such as ``layers``, or of the file; none where there is no such group."""
+        """The sorted names in a group, such as ``layers``, or of the file; none where there is no such group.
+
+        Raises:
+            IntegrityError: it is no group.
+        """
         name = self._name(place) if place else "/"
         if name is None:
             return []
         with reading(self.path, place):
-            return sorted(map(str, self.root[name].dtype.names if self._is_record(name) else self.root[name]))
+            found = self.root[name]
+            if hasattr(found, "dtype") and not self._is_record(name):
+                raise IntegrityError(f"{place} is not a group", where=self.path, fix=AGAIN)
+            return sorted(map(str, found.dtype.names if self._is_record(name) else found))
 
     def stored(self, place: str) -> Any:
         """A part as it is stored: a group or an array of HDF5 or zarr, for those who compare it without reading it."""
@@ -212,6 +219,8 @@ class AnnDataFile:
 
 
 def _open_hdf5(path: Path) -> h5py.File:
+    if path.is_dir():
+        raise InputError("A folder that is not a zarr store", where=path, fix="Give an h5ad file, or a zarr folder.")
     if not path.is_file():
         raise InputError("No such file", where=path, fix="Check the path.")
     with reading(path), path.open("rb") as stream:

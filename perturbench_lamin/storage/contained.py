@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import h5py
 
 from perturbench_lamin.errors import InputError, IntegrityError
+from perturbench_lamin.storage.heaps import Stored, require_heaps
 from perturbench_lamin.storage.reading import AGAIN, reading
 
 INSIDE = "Copy what it points to into the file: files that point elsewhere are not read."
@@ -27,19 +27,31 @@ OTHER_EXPANSION = 1 << 17
 KEEP_SIZE = (h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_NBIT, h5py.h5z.FILTER_SCALEOFFSET)
 NBIT_EXPANSION = 64
 
+Address: TypeAlias = "tuple[int, int]"
+
 
 def require_contained(file: h5py.File, path: Path) -> None:
     """Walk the links of an HDF5 file once.
 
     Raises:
         InputError: a link, an external storage or a virtual dataset points out of the file.
-        IntegrityError: an array declares more values than the file can hold, or the file cannot be walked.
+        IntegrityError: an array declares more values than the file can hold, a heap of texts is damaged, a group
+            holds itself, or the file cannot be walked.
     """
+    stored, size = Stored(), path.stat().st_size
+    links: list[tuple[str, Any]] = []
     with reading(path):
-        file.visititems_links(partial(_look, file.id, path, path.stat().st_size))
+        file.visititems_links(lambda name, link: links.append((name, link)))  # what it raises would be lost
+        groups = {"": _address(file.id)}
+    for name, link in links:
+        _look(file.id, path, size, stored, groups, name, link)
+    with reading(path):
+        require_heaps(path, stored)
 
 
-def _look(file: h5py.h5f.FileID, path: Path, size: int, name: str, link: Any) -> None:
+def _look(
+    file: h5py.h5f.FileID, path: Path, size: int, stored: Stored, groups: dict[str, Address], name: str, link: Any
+) -> None:
     place = name.encode(errors="backslashreplace").decode()
     if isinstance(link, h5py.SoftLink):
         return  # within the file: what it leads to is walked under its own name
@@ -51,6 +63,17 @@ def _look(file: h5py.h5f.FileID, path: Path, size: int, name: str, link: Any) ->
         if isinstance(found, h5py.h5d.DatasetID):
             _require_stored_here(found, path, place)
             _require_room(found, path, place, size)
+            stored.add(found)
+        elif isinstance(found, h5py.h5g.GroupID):
+            groups[name] = _address(found)
+            above = ["", *(name[:at] for at, letter in enumerate(name) if letter == "/")]
+            if any(groups.get(parent) == groups[name] for parent in above):
+                raise IntegrityError(f"{place} is a group that holds itself", where=path, fix=AGAIN)
+
+
+def _address(group: Any) -> Address:
+    found = h5py.h5o.get_info(group)
+    return int(found.fileno), int(found.addr)
 
 
 def _require_stored_here(dataset: h5py.h5d.DatasetID, path: Path, place: str) -> None:

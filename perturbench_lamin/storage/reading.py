@@ -43,6 +43,23 @@ def reading(path: str | Path, place: str = "") -> Iterator[None]:
         raise IntegrityError(f"{what} cannot be read ({told(error)})", where=path, fix=AGAIN) from error
 
 
+@contextmanager
+def about(*paths: str | Path) -> Iterator[None]:
+    """Name the files in errors about what was read of them, by code that does not know of files.
+
+    Raises:
+        PerturbenchError: the same, its place in the files, unless it names one of them already.
+    """
+    try:
+        yield
+    except PerturbenchError as error:
+        if any(str(path) in str(error) for path in paths):
+            raise
+        names = " and ".join(map(str, paths))
+        where = names if error.where is None else f"{names}, {error.where}"
+        raise type(error)(error.what, where=where, fix=error.fix) from error
+
+
 def told(error: BaseException) -> str:
     """The first line of an error's message; its kind where it has none."""
     lines = str(error).strip().splitlines()

@@ -78,7 +78,7 @@ class Table:
                 f"{place} has {found}, {self._place} has {len(self):,} names", where=self._path, fix=AGAIN
             )
         with reading(self._path, place):
-            return pd.Series(values)
+            return pd.Series(native(values) if isinstance(values, np.ndarray) else values)
 
     def others(self) -> list[str]:
         """The names of what stands in the table's group beside its index and columns."""
