@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 from perturbench_lamin.catalog.dataset import RawFile
 from perturbench_lamin.errors import InputError, IntegrityError
 from perturbench_lamin.files import sha256, write_text
 from perturbench_lamin.ingestion.lock import locked
+from perturbench_lamin.storage.plain_file import read_json
 
 RECORD_NAME = "checksums.json"
+SHA256 = re.compile("[0-9a-fA-F]{64}")
 
 
 def verify(path: Path, raw_file: RawFile, folder: Path) -> bool:
@@ -64,13 +67,15 @@ def read_record(folder: Path) -> dict[str, str]:
     path = folder / RECORD_NAME
     if not path.exists():
         return {}
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError("The record of checksums is not JSON", where=path, fix="Correct or remove it.") from error
+    record = read_json(path)
     if not isinstance(record, dict):
         raise InputError("The record of checksums is not a table", where=path, fix="Correct or remove it.")
-    return {str(name): str(digest) for name, digest in record.items()}
+    for name, digest in record.items():
+        if not isinstance(digest, str) or not SHA256.fullmatch(digest):
+            raise InputError(
+                f"The checksum of {name!r} is no SHA-256: {digest!r}", where=path, fix="Correct or remove the entry."
+            )
+    return record
 
 
 def _compare(raw_file: RawFile, source: str, algorithm: str, expected: str, found: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from scipy import sparse
 from perturbench_lamin.errors import InputError, PerturbenchError, some
 from perturbench_lamin.files import atomic_path
 from perturbench_lamin.storage.anndata_file import AnnDataFile
+from perturbench_lamin.storage.compressed import require_bounded
 
 
 @dataclass(frozen=True)
@@ -82,9 +84,15 @@ def read_embedding(path: str | Path) -> Embedding:
         names, values, about = _read_h5ad(path) if path.suffix == ".h5ad" else _read_npz(path)
     except PerturbenchError:
         raise
-    except (OSError, EOFError, TypeError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError(f"Not an embedding: {error}", where=path, fix="It needs names and values.") from error
-    return Embedding(tuple(str(name) for name in names), np.asarray(values, dtype=np.float64), str(path), about)
+    except (OSError, EOFError, LookupError, MemoryError, RuntimeError, SyntaxError, TypeError, ValueError) as error:
+        raise _none(path, f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}") from error
+    except (zipfile.BadZipFile, zlib.error) as error:
+        raise _none(path, str(error)) from error
+    return Embedding(names, values, str(path), about)
+
+
+def _none(path: Path, reason: str) -> InputError:
+    return InputError(f"Not an embedding: {reason}", where=path, fix="It needs names and values; make it again.")
 
 
 def write_embedding(path: str | Path, embedding: Embedding) -> Path:
@@ -95,12 +103,38 @@ def write_embedding(path: str | Path, embedding: Embedding) -> Path:
     return Path(path)
 
 
-def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
+def _read_npz(path: Path) -> tuple[tuple[str, ...], np.ndarray, dict[str, str]]:
+    with zipfile.ZipFile(path) as archive:
+        require_bounded(sum(part.file_size for part in archive.infolist()), path.stat().st_size, path)
+        damaged = archive.testzip()  # numpy itself reads as far as the array's own header says
+        names_of_parts = archive.namelist()
+    if damaged or len(set(names_of_parts)) < len(names_of_parts):
+        raise _none(path, f"{damaged or 'a part that is there twice'} is damaged")
     with np.load(path, allow_pickle=False) as file:
-        return file["names"], file["values"], json.loads(str(file["about"])) if "about" in file else {}
+        about = json.loads(str(file["about"])) if "about" in file else {}
+        return _names(file["names"], path), _numbers(file["values"], path), _words(about, path)
 
 
-def _read_h5ad(path: Path) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
+def _names(names: np.ndarray, path: Path) -> tuple[str, ...]:
+    if names.ndim != 1 or names.dtype.kind != "U":
+        raise _none(path, f"names are of shape {names.shape} and type {names.dtype}, not one row of text")
+    return tuple(str(name) for name in names)
+
+
+def _numbers(values: np.ndarray, path: Path) -> np.ndarray:
+    if values.dtype.kind not in "fiu":
+        raise _none(path, f"values are of type {values.dtype}")
+    return values.astype(np.float64)
+
+
+def _words(about: object, path: Path) -> dict[str, str]:
+    if not isinstance(about, dict) or not all(isinstance(word, str) for word in about.values()):
+        raise _none(path, "what it says of itself is no table of words")
+    return about
+
+
+def _read_h5ad(path: Path) -> tuple[tuple[str, ...], np.ndarray, dict[str, str]]:
     with AnnDataFile(path) as file:
         values = file.matrix("X").whole()
-        return file.obs_table.names.to_numpy(), values.toarray() if sparse.issparse(values) else values, {}
+        dense = values.toarray() if sparse.issparse(values) else values
+        return tuple(map(str, file.obs_table.names)), _numbers(dense, path), {}

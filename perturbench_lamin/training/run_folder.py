@@ -15,6 +15,8 @@ import pandas as pd
 from perturbench_lamin.chain.lock import only_one
 from perturbench_lamin.errors import InputError, IntegrityError, some
 from perturbench_lamin.files import atomic_path, write_text
+from perturbench_lamin.storage.csv_file import read_csv, require_columns
+from perturbench_lamin.storage.plain_file import read_json
 from perturbench_lamin.training.checkpoint_io import PlainCheckpointIO
 
 BEST, LAST, TRAINING, RESULT, HISTORY = "best.ckpt", "last.ckpt", "training.json", "result.json", "history.csv"
@@ -76,7 +78,7 @@ class RunFolder:
     def holds(self, training: Mapping[str, Any]) -> bool:
         """Whether the folder's files are of this training."""
         mark = self.path / TRAINING
-        return mark.exists() and mark.read_text(encoding="utf-8") == _text(training)
+        return mark.exists() and mark.read_bytes() == _text(training).encode()
 
     def _require(self, training: Mapping[str, Any]) -> None:
         mark = self.path / TRAINING
@@ -105,7 +107,7 @@ class RunFolder:
         mark = self.path / TRAINING
         if not mark.exists():
             return []
-        return sorted(_differences(json.loads(mark.read_text(encoding="utf-8")), json.loads(_text(training))))
+        return sorted(_differences(read_json(mark), json.loads(_text(training))))
 
     def resumable(self) -> Path | None:
         """The checkpoint to resume from.
@@ -130,7 +132,9 @@ class RunFolder:
         file = self.path / RESULT
         if not file.exists():
             return None
-        result: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        result: dict[str, Any] = read_json(file)
+        if not isinstance(result, dict) or not {"best_checkpoint", "stopped"} <= result.keys():
+            raise InputError("Not the result of a training", where=file, fix="Remove it: the training goes on then.")
         result["best_checkpoint"] = str(self.path / result["best_checkpoint"])
         there = self.last.exists() and Path(result["best_checkpoint"]).exists()
         return result if there else None
@@ -153,7 +157,14 @@ class RunFolder:
 
     def history(self) -> pd.DataFrame:
         """The finished training's history."""
-        return pd.read_csv(self.path / HISTORY, float_precision="round_trip")
+        file = read_csv(self.path / HISTORY)
+        require_columns(file, ("epoch", "val_loss"))
+        try:
+            return file.table.replace("", "nan").astype(dict.fromkeys(file.table, float)).astype({"epoch": "int64"})
+        except ValueError as error:
+            raise InputError(
+                f"Not the history of a training: {error}", where=file.path, fix="Remove result.json and train again."
+            ) from error
 
 
 def _text(training: Mapping[str, Any]) -> str:

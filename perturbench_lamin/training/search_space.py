@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +19,7 @@ from optuna.distributions import (
 
 from perturbench_lamin.errors import InputError, nearest
 from perturbench_lamin.models.registry import hyperparameters, model_class
+from perturbench_lamin.storage.plain_file import read_json
 from perturbench_lamin.training.search_spaces import SPACES, Space
 
 FORM = 'Give {"low": …, "high": …} with "log": true or "step": …, or a list of values.'
@@ -50,11 +52,7 @@ def read_space(path: str | Path, model: str) -> Space:
     Raises:
         InputError: the file cannot be read, a name is not a hyperparameter of the model, or a range is wrong.
     """
-    try:
-        plain = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"Not a readable JSON file: {error}", where=path) from error
-    return parse_space(plain, model, where=path)
+    return parse_space(read_json(path), model, where=path)
 
 
 def parse_space(plain: Any, model: str, *, where: object) -> Space:
@@ -82,6 +80,8 @@ def _distribution(name: str, plain: Any, default: Any, where: object) -> BaseDis
         known = {key: plain[key] for key in plain if key in BOUNDS}
         if len(known) < len(plain):
             raise ValueError(f"unknown entry {sorted(set(plain) - set(known))[0]!r}")
+        if not all(math.isfinite(known[name]) for name in ("low", "high")):
+            raise ValueError("a bound is no number")
         whole = isinstance(default, int) and not isinstance(default, bool)
         return IntDistribution(**known) if whole else FloatDistribution(**known)
     except (TypeError, ValueError, KeyError) as error:

@@ -14,12 +14,12 @@ import numpy as np
 import optuna
 import psutil
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from perturbench_lamin.errors import InputError
 from perturbench_lamin.files import atomic_path
+from perturbench_lamin.training.journal import open_journal
 from perturbench_lamin.training.search_spaces import Space
 
 JOURNAL = "study.journal"
@@ -40,6 +40,7 @@ def open_study(storage: str | Path, search: Mapping[str, Any], pruner: optuna.pr
 
     Raises:
         InputError: the storage holds another search, or cannot be opened.
+        IntegrityError: the journal is damaged other than by a last line that a kill or a full disk tore.
     """
     with quiet_optuna():
         study = optuna.create_study(
@@ -184,8 +185,7 @@ def _storage(storage: str | Path) -> BaseStorage:
             return RDBStorage(storage)
         except Exception as error:  # of SQLAlchemy or of a driver: which one depends on the database
             raise InputError(f"The study's storage cannot be opened: {error}", where=storage) from error
-    Path(storage).parent.mkdir(parents=True, exist_ok=True)
-    return JournalStorage(JournalFileBackend(str(storage)))
+    return open_journal(Path(storage))
 
 
 @contextmanager

@@ -66,7 +66,9 @@ def test_a_file_of_ranges_and_values(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "Not a readable JSON file"),
+        ("{", "Not readable as JSON"),
+        ('{"lr": [1], "lr": [2]}', "'lr' stands there twice"),
+        ('{"lr": {"low": NaN, "high": 1}}', "a bound is no number"),
         ("[]", "No search space"),
         ('{"lrr": [1]}', "Did you mean lr"),
         ('{"lr": {"low": 1}}', "Not a range for 'lr'"),
