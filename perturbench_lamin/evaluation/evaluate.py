@@ -47,7 +47,8 @@ def evaluate(
         truth: observed cells (log1p expression), perturbed and control: an AnnData, or an h5ad file, which is read
             block by block.
         predictions: per model, predicted cells or one mean row per condition, in the same form. Genes are
-            matched by name. Controls among them are ignored.
+            matched by name, conditions by their perturbations (``A+B`` is ``B+A``, and ``A+control`` is ``A``).
+            Controls among them are not scored: they show on which scale the prediction is.
         keys: which obs columns hold conditions and covariates.
         profile: which metrics, by whose conventions.
         training: cells whose conditions make the perturbation mean of metrics that refer to it; without
@@ -74,6 +75,7 @@ def evaluate(
     with on_device(device) as used:
         true = load_truth(truth, keys, needs, chosen.conventions.n_components, training)
         found = [*_reference_notes(metrics, training), *notes.of_logarithms("", "true", true.moments)]
+        found += notes.of_names("", true.remarks)
         tables: list[pd.DataFrame] = []
         effects = Effects.of(true)
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from perturbench_lamin.conditions import Remark
 from perturbench_lamin.errors import many, some
 from perturbench_lamin.evaluation.aggregate import Moments
 from perturbench_lamin.evaluation.aggregations import LOGFC_OFFSET
 from perturbench_lamin.evaluation.groups import Groups, Pair, State
 from perturbench_lamin.evaluation.validate import ScaleWatch, pair_name
+
+SAME_SCALE = {True: (0.8, 1.25), False: (0.7, 1.4)}
+"""Between these, the predicted mean expression over the true one is no sign of another scale: of controls, which
+differ by sampling alone, and of conditions."""
 
 COLLAPSED = 1e-6
 """Predictions of a covariate state that differ by less than this, relative to the highest mean, are the same."""
@@ -23,7 +28,8 @@ class Note:
 
     Attributes:
         kind: a word to filter by: ``missing``, ``not scored``, ``controls``, ``collapse``, ``logfc``, ``scale``,
-            ``fold change``, ``undefined``, ``reference``, ``baseline``.
+            ``fold change``, ``undefined``, ``reference``, ``baseline``, or that of a
+            :class:`~perturbench_lamin.conditions.Remark`.
         model: the model it is about; empty where it is about all.
         count: of what the message says.
         message: one sentence.
@@ -36,6 +42,32 @@ class Note:
 
     def __str__(self) -> str:
         return f"{self.model}: {self.message}" if self.model else self.message
+
+
+def of_names(model: str, remarks: Iterable[Remark]) -> Iterator[Note]:
+    """What a reader must know of the names of conditions."""
+    for remark in remarks:
+        yield Note(remark.kind, model, remark.count, remark.message)
+
+
+def of_scale(model: str, predicted: np.ndarray, true: np.ndarray, *, by_controls: bool) -> Iterator[Note]:
+    """Whether predicted expression is on another scale than the true one.
+
+    Args:
+        model: its name.
+        predicted: means, groups × genes.
+        true: those of the same groups.
+        by_controls: whether these are controls.
+    """
+    whose = "control cells" if by_controls else "conditions"
+    low, high = SAME_SCALE[by_controls]
+    ratio = predicted.mean() / true.mean() if true.mean() > 0 else 1.0
+    if not low < ratio < high:
+        text = (
+            f"The mean expression of its {whose} is {ratio:.3g} times that of the truth's: another scale? (log2 in "
+            "place of the natural logarithm gives 1.44, log10 0.434; counts or another sum per cell anything.)"
+        )
+        yield Note("scale", model, 1, text)
 
 
 def of_groups(model: str, truth: Groups, predicted: Groups) -> Iterator[Note]:

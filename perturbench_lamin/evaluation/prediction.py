@@ -17,7 +17,7 @@ from perturbench_lamin.evaluation.groups import Groups, Pair, group_cells
 from perturbench_lamin.evaluation.notes import Note
 from perturbench_lamin.evaluation.pca import project_cells
 from perturbench_lamin.evaluation.truth import Keep, Truth, rank_sum_tests, take_side
-from perturbench_lamin.evaluation.validate import ScaleWatch, gene_order, require_predicted, require_prediction_obs
+from perturbench_lamin.evaluation.validate import ScaleWatch, accept_prediction, gene_order, require_predicted
 from perturbench_lamin.evaluation.wilcoxon import RankSums
 
 
@@ -58,21 +58,22 @@ def load_prediction(
     allow_missing: bool = False,
     keep: Keep | None = None,
 ) -> Prediction:
-    """Read a model's prediction. Controls that come with it are ignored: the truth's alone count.
+    """Read a model's prediction. Controls that come with it show its scale alone: the truth's count.
 
     Raises:
         InputError: other genes than the truth's, conditions of the truth without a prediction (unless
             ``allow_missing``), counts instead of log1p, NaN or infinite values.
     """
-    with open_cells(source, model) as cells:
-        require_prediction_obs(cells, keys)
+    with open_cells(source, model) as opened:
+        cells, remarks = accept_prediction(opened, keys, truth.groups)
         order = gene_order(truth.genes, cells)
         groups, watch = group_cells(cells.obs, keys), ScaleWatch()
         groups = groups if keep is None else groups.only(keep(cells.obs, groups)).present()
         require_predicted(truth.groups, groups, keys, cells.where, allow_missing=allow_missing)
         pairs = tuple(sorted(set(truth.groups.perturbed) & set(groups.perturbed)))
         codes = _codes(groups, pairs)
-        moments = aggregate(cells, codes, len(pairs), variances="variances" in needs, inspect=watch.see)
+        own, own_codes = _own_controls(groups, truth.groups, codes, len(pairs))
+        summed = aggregate(cells, own_codes, len(pairs) + len(own), variances="variances" in needs, inspect=watch.see)
         watch.require_log1p(cells.where, counts_only=True)
         projected = None
         if truth.basis is not None and "cells" in needs:
@@ -81,11 +82,40 @@ def load_prediction(
         X = cells.in_memory() if needs & {"tests", "expression"} else None
         tests = rank_sum_tests(X, pairs, chosen.rows, truth.controls, order) if "tests" in needs else None
         expression = DenseGroups(X, chosen.rows, order) if "expression" in needs else None
-    moments = moments.take(np.arange(len(pairs)), order)
-    found = (*notes.of_groups(model, truth.groups, groups), *notes.of_means(model, pairs, moments, watch))
+    moments = summed.take(np.arange(len(pairs)), order)
+    found = (
+        *notes.of_names(model, remarks),
+        *notes.of_groups(model, truth.groups, groups),
+        *notes.of_means(model, pairs, moments, watch),
+        *_scale_notes(model, truth, pairs, moments, own, summed.take(np.arange(len(pairs), len(summed.counts)), order)),
+    )
     if "tests" in needs:
         found = (*found, *notes.of_negative(model, moments))
     return Prediction(model, pairs, moments, projected, found, expression, tests)
+
+
+def _own_controls(groups: Groups, truth: Groups, codes: np.ndarray, first: int) -> tuple[tuple[Pair, ...], np.ndarray]:
+    """The prediction's own controls of the truth's states, and the codes with theirs from ``first`` on."""
+    known = set(truth.pairs)
+    own = tuple(pair for pair in groups.pairs if pair[1] == groups.control and pair in known)
+    position = {pair: first + number for number, pair in enumerate(own)}
+    added = np.array([position.get(pair, -1) for pair in groups.pairs], dtype=np.int64)
+    mine = np.where(groups.codes < 0, -1, added[groups.codes]) if len(added) else codes
+    return own, np.maximum(codes, mine)
+
+
+def _scale_notes(
+    model: str,
+    truth: Truth,
+    pairs: tuple[Pair, ...],
+    moments: Moments,
+    own: tuple[Pair, ...],
+    controls: Moments,
+) -> tuple[Note, ...]:
+    """By the prediction's own controls where it has them, else by what it predicts."""
+    named, found = (own, controls) if own else (pairs, moments)
+    true = truth.moments.means[[truth.groups.index[pair] for pair in named]]
+    return tuple(notes.of_scale(model, found.means, true, by_controls=bool(own)))
 
 
 def _codes(groups: Groups, pairs: tuple[Pair, ...]) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from perturbench_lamin.conditions import ObsKeys, require_obs
+from perturbench_lamin.conditions import ObsKeys, Remark
 from perturbench_lamin.errors import InputError, some
 from perturbench_lamin.evaluation.aggregate import Moments, aggregate
 from perturbench_lamin.evaluation.aggregations import Context, Side
@@ -18,7 +18,7 @@ from perturbench_lamin.evaluation.expression import DenseGroups
 from perturbench_lamin.evaluation.groups import Groups, Pair, State, group_cells
 from perturbench_lamin.evaluation.observed import Observed
 from perturbench_lamin.evaluation.pca import Basis, fit_basis, project_cells
-from perturbench_lamin.evaluation.validate import ScaleWatch, gene_order, require_truth
+from perturbench_lamin.evaluation.validate import ScaleWatch, accept_training, accept_truth, gene_order
 from perturbench_lamin.evaluation.wilcoxon import RankSums, SortedControls, rank_sums, sort_controls
 
 Keep = Callable[[pd.DataFrame, Groups], np.ndarray]
@@ -41,6 +41,7 @@ class Truth:
         tests: rank-sum tests of each pair, controls excepted; None unless asked for.
         controls: the control cells of each state, sorted for those tests.
         training: statistics of the training cells' pairs; None where there are none.
+        remarks: on the names of the true cells and of the training cells.
     """
 
     genes: pd.Index
@@ -54,6 +55,7 @@ class Truth:
     tests: RankSums | None = None
     controls: dict[State, SortedControls] = field(default_factory=dict)
     training: Observed | None = None
+    remarks: tuple[Remark, ...] = ()
 
     def context(self, state: State) -> Context:
         """What predictions in a covariate state are held against."""
@@ -114,8 +116,8 @@ def load_truth(
     Raises:
         InputError: the cells are not what they must be; see :mod:`~perturbench_lamin.evaluation.validate`.
     """
-    with open_cells(source, "truth") as cells:
-        require_truth(cells, keys)
+    with open_cells(source, "truth") as opened:
+        cells, remarks = accept_truth(opened, keys)
         groups, watch = group_cells(cells.obs, keys), ScaleWatch()
         groups = groups if keep is None else groups.only(keep(cells.obs, groups))
         order = np.argsort(cells.genes.to_numpy(dtype=str), kind="stable")
@@ -131,10 +133,10 @@ def load_truth(
         expression = DenseGroups(X, groups.rows, order) if "expression" in needs else None
         genes = cells.genes[order]
     own = Observed(groups, moments)
-    seen = own if training is None else _read_training(training, keys, genes, own.states)
+    seen, further = (own, ()) if training is None else _read_training(training, keys, genes, own.states)
     return Truth(
         genes, groups, moments, basis, projected, seen.means(), seen.singles(keys), expression, tests, controls,
-        None if training is None else seen,
+        None if training is None else seen, (*remarks, *further),
     )  # fmt: skip
 
 
@@ -178,9 +180,11 @@ def _sorted_controls(X: Any, groups: Groups, order: np.ndarray) -> dict[State, S
     }
 
 
-def _read_training(source: Source, keys: ObsKeys, genes: pd.Index, states: set[State]) -> Observed:
-    with open_cells(source, "training") as cells:
-        require_obs(cells.obs, keys, where=cells.where, controls=False)
+def _read_training(
+    source: Source, keys: ObsKeys, genes: pd.Index, states: set[State]
+) -> tuple[Observed, tuple[Remark, ...]]:
+    with open_cells(source, "training") as opened:
+        cells, remarks = accept_training(opened, keys)
         order = gene_order(genes, cells)
         groups, watch = group_cells(cells.obs, keys), ScaleWatch()
         moments = aggregate(cells, groups.codes, len(groups.pairs), inspect=watch.see)
@@ -192,4 +196,4 @@ def _read_training(source: Source, keys: ObsKeys, genes: pd.Index, states: set[S
                 where=cells.where,
                 fix=f"Add them, or leave the training cells out: {some('/'.join(state) for state in missing)}.",
             )
-    return seen
+    return seen, remarks

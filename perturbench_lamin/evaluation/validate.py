@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from perturbench_lamin.conditions import ObsKeys, require_controls_per_state, require_obs
+from perturbench_lamin.conditions import ObsKeys, Remark, check_obs, require_controls_per_state
 from perturbench_lamin.errors import InputError, some
 from perturbench_lamin.evaluation.cells import Cells
 from perturbench_lamin.evaluation.groups import Groups, Pair
 
-COUNT_LIMIT = 15.0
-"""Integers above it are counts: log1p of a count is an integer for 0 alone."""
-
 LOG_LIMIT = 20.0
 """No log1p expression is above it: exp(20) is half a billion."""
 
-PREFIX = 1 << 20
-"""Values of a block that are tested for being integers."""
+PIECE = 1 << 16
+"""Values that are tested for being whole at a time: of logarithms the first few say enough."""
 
 TABLE_COLUMNS = ("model", "metric", "value")
 
@@ -38,12 +36,12 @@ class ScaleWatch:
         values = block.data if sparse.issparse(block) else block.ravel()
         if values.size:
             self.highest = max(self.highest, float(values.max()))
-            self.integers &= bool(np.all(values[:PREFIX] == np.rint(values[:PREFIX])))
+            self.integers = self.integers and _are_whole(values)
 
     @property
     def is_counts(self) -> bool:
-        """Whether the values are counts."""
-        return self.integers and self.highest > COUNT_LIMIT
+        """Whether the values are counts: all whole, however low. log1p of a count is a whole number for 0 alone."""
+        return self.integers and self.highest > 0
 
     @property
     def is_unlogged(self) -> bool:
@@ -61,6 +59,11 @@ class ScaleWatch:
             )
 
 
+def _are_whole(values: np.ndarray) -> bool:
+    pieces = (values[start : start + PIECE] for start in range(0, values.size, PIECE))
+    return all(bool(np.all(piece == np.rint(piece))) for piece in pieces)
+
+
 def require_keys(keys: ObsKeys) -> None:
     """Check that the columns of the results would have distinct names.
 
@@ -75,27 +78,48 @@ def require_keys(keys: ObsKeys) -> None:
         )
 
 
-def require_truth(cells: Cells, keys: ObsKeys) -> None:
+def accept_truth(cells: Cells, keys: ObsKeys) -> tuple[Cells, tuple[Remark, ...]]:
     """Check the annotation of the true cells.
+
+    Returns:
+        The cells, each condition with one spelling; and remarks on its names.
 
     Raises:
         InputError: see :func:`~perturbench_lamin.conditions.require_obs`; or a covariate state has no control
             cells; or there are only controls.
     """
-    require_obs(cells.obs, keys, where=cells.where)
+    checked = check_obs(cells.obs, keys, where=cells.where)
+    cells = replace(cells, obs=checked.obs)
     distinct = cells.obs[[*keys.covariates, keys.perturbation]].drop_duplicates()
     require_controls_per_state(distinct, keys, where=cells.where)
     if (distinct[keys.perturbation].astype(str) == keys.control).all():
         raise InputError("There are only control cells", where=cells.where, fix="Add the perturbed cells to score.")
+    return cells, checked.remarks
 
 
-def require_prediction_obs(cells: Cells, keys: ObsKeys) -> None:
-    """Check the annotation of predicted cells; their names may repeat and mean nothing.
+def accept_training(cells: Cells, keys: ObsKeys) -> tuple[Cells, tuple[Remark, ...]]:
+    """Check the annotation of training cells, as :func:`accept_truth`; they need no controls.
 
     Raises:
-        InputError: a column is unknown or has missing values.
+        InputError: see :func:`~perturbench_lamin.conditions.require_obs`.
     """
-    require_obs(cells.obs.reset_index(drop=True), keys, where=cells.where, controls=False)
+    checked = check_obs(cells.obs, keys, where=cells.where, controls=False)
+    return replace(cells, obs=checked.obs), checked.remarks
+
+
+def accept_prediction(cells: Cells, keys: ObsKeys, truth: Groups) -> tuple[Cells, tuple[Remark, ...]]:
+    """Check the annotation of predicted cells; their names may repeat and mean nothing.
+
+    Returns:
+        The cells, conditions spelled as in the truth where it has them; and remarks on its names.
+
+    Raises:
+        InputError: see :func:`~perturbench_lamin.conditions.require_obs`.
+    """
+    unnamed = cells.obs.reset_index(drop=True)
+    spelled = {condition for _, condition in truth.pairs}
+    checked = check_obs(unnamed, keys, where=cells.where, controls=False, like=spelled)
+    return replace(cells, obs=checked.obs.set_axis(cells.obs.index)), checked.remarks
 
 
 def gene_order(genes: pd.Index, cells: Cells) -> np.ndarray:
@@ -131,7 +155,9 @@ def require_predicted(truth: Groups, predicted: Groups, keys: ObsKeys, where: ob
         f"No prediction for {len(missing):,} of the {len(truth.perturbed):,} conditions of the truth: "
         f"{some(map(pair_name, missing))}",
         where=where,
-        fix="Predict them, or allow missing ones." + _unknown_values(truth, predicted, keys),
+        fix=f"Predict them, or allow missing ones. The prediction has "
+        f"{some(map(pair_name, predicted.perturbed)) or 'control cells alone'}."
+        + _unknown_values(truth, predicted, keys),
     )
 
 
