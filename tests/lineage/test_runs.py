@@ -67,14 +67,13 @@ def finished(lamin, tmp_path):
 
 def test_a_run_killed_before_its_report_gets_it(lamin, finished, tmp_path):
     from perturbench_lamin.lineage import runs
-    from perturbench_lamin.lineage.code import recorded
 
     chain, child, _ = finished
     assert runs.abort_left_behind(tmp_path) == 0
     settled = lamin.Run.get(child.uid)
     assert settled.status == "completed"
     assert "</html>" in settled.report.path.read_text()
-    assert recorded(settled).commit == "abc"
+    assert settled.extra_data["code"]["commit"] == "abc"
     assert settled.reference is None, "what it was made from is not sure any more: its step runs again"
     assert lamin.Run.get(chain.uid).status == "aborted"
 
@@ -93,3 +92,22 @@ def test_a_run_that_cannot_be_made_whole_is_not_completed(lamin, finished, tmp_p
         runs.close(chain, runs.Status.ABORTED)
     assert runs.abort_left_behind(tmp_path) == 1
     assert lamin.Run.get(child.uid).status == "aborted"
+
+
+@pytest.mark.parametrize("left", ["", "run_env_pip.txt", "uv.lock"])
+def test_a_run_without_a_list_of_packages_gets_one(lamin, run, tmp_path, left):
+    """LaminDB lists none in an environment that has neither pip nor a lock file."""
+    from perturbench_lamin.lineage import sources
+
+    folder = tmp_path / "environments" / f"run_{run.uid}"
+    folder.mkdir(parents=True)
+    if left:
+        (folder / left).write_text(f"left by the kernel {tmp_path}")
+    sources.keep_environment(run, tmp_path)
+    assert bool(run.environment) == bool(left)
+    sources.keep_environment(run, tmp_path, or_todays=True)
+    assert ("lamindb==" in run.environment.path.read_text()) == (not left)
+    kept = run.environment.path.read_text()
+    run.environment.path.write_text("forged")
+    sources.keep_environment(run, tmp_path)
+    assert run.environment.path.read_text() == kept
