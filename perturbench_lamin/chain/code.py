@@ -28,6 +28,8 @@ from perturbench_lamin.chain.module import Module, parse
 PACKAGE = "perturbench_lamin"
 ALWAYS = ("perturbench_lamin.lineage.offline",)
 """Every kernel imports it: LaminDB calls it."""
+PLACE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+"""A class by its place, ``module:Class``."""
 FILE_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*")
 
 
@@ -97,8 +99,10 @@ def code_of(notebook: Path, parameters: Mapping[str, Any], root: Path | None = N
         ChainError: it is not a readable notebook.
     """
     sources = notebooks.code(notebook, parameters)
-    words = frozenset(_texts(parameters)).union(*(parse(source.encode()).literals for source in sources))
-    offered = {place.partition(":")[0] for name, place in _offered_models().items() if name in words}
+    given = frozenset(_texts(parameters))
+    words = given.union(*(parse(source.encode()).literals for source in sources))
+    places = [place for name, place in _offered_models().items() if name in words]
+    offered = {place.partition(":")[0] for place in (*places, *filter(PLACE.fullmatch, given))}
     outside = {name.partition(".")[0] for name in offered} - {PACKAGE}
     packages = {PACKAGE: root or package_root(), **{name: folder for name in outside if (folder := _folder_of(name))}}
     return reached(sources, Finder(packages, (notebook.parent, notebook.parent.parent)), words, also=sorted(offered))

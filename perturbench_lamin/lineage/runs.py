@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import IntEnum
 from pathlib import Path
@@ -87,27 +87,25 @@ def abort_left_behind(folder: Path) -> int:
     is completed without source, environment and report. Call it only while holding the folder's lock: then no such
     chain is alive.
     """
-    chains = ln.Run.filter(transform__key=keys.CHAIN_TRANSFORM)
-    ours = [chain for chain in chains if _origin(folder).items() <= (chain.extra_data or {}).items()]
-    alive = [chain for chain in ours if chain._status_code in OPEN]
-    left = [
-        (child, chain.extra_data)
-        for chain in alive
-        for child in ln.Run.filter(initiated_by_run=chain, _status_code__in=OPEN)
-    ]
-    for run, told in left:
+    where = {f"extra_data__{name}": value for name, value in _origin(folder).items()}
+    ours = ln.Run.objects.filter(transform__key=keys.CHAIN_TRANSFORM, **where)
+    alive = list(ours.filter(_status_code__in=OPEN))
+    left = [(run, chain) for chain in alive for run in ln.Run.filter(initiated_by_run=chain, _status_code__in=OPEN)]
+    for run, chain in left:
+        told = chain.extra_data
         _take_code(run, told)
         sources.keep(run, Path(told.get("executed", "")), Path(told.get("cache", "")))
-    unfinished = [run for chain in ours for run in _incomplete(chain) if not _complete(run, chain, chain in alive)]
+    unfinished = [run for run in _incomplete(ours) if not _complete(run, alive)]
     for run in [*(run for run, _ in left), *unfinished, *alive]:
         close(run, Status.ABORTED)
     return len(left) + len(unfinished)
 
 
-def _incomplete(chain: ln.Run) -> list[ln.Run]:
-    """Runs of a chain that count as completed and lack something that a completed run has."""
-    completed_ones = ln.Run.filter(initiated_by_run=chain, _status_code=int(Status.COMPLETED))
-    return [run for run in completed_ones if not is_whole(run)]
+def _incomplete(chains: Any) -> list[ln.Run]:
+    """Notebooks' runs of some chains that count as completed and lack something that a completed run has."""
+    lacking = ln.Q(report=None) | ln.Q(environment=None) | ln.Q(transform__source_code=None)
+    done = {"_status_code": int(Status.COMPLETED), "transform__kind": "notebook"}
+    return list(ln.Run.objects.filter(lacking, initiated_by_run__in=chains, **done))
 
 
 def is_whole(run: ln.Run) -> bool:
@@ -116,15 +114,16 @@ def is_whole(run: ln.Run) -> bool:
     return not is_notebook or bool(run.transform.source_code and run.environment_id and run.report_id)
 
 
-def _complete(run: ln.Run, chain: ln.Run, was_alive: bool) -> bool:
+def _complete(run: ln.Run, alive: Sequence[ln.Run]) -> bool:
     """Give a run that its notebook finished what it lacks; return whether it is whole then.
 
-    The executed notebook is this run's only where the chain came no further, and no later chain wrote there.
+    The executed notebook is this run's only where its chain came no further, and no later chain wrote there.
     """
-    told = chain.extra_data or {}
-    newest = child_of(chain)
-    if not was_alive or newest is None or newest.pk != run.pk:
+    chain = next((chain for chain in alive if chain.pk == run.initiated_by_run_id), None)
+    newest = child_of(chain) if chain else None
+    if chain is None or newest is None or newest.pk != run.pk:
         return False
+    told = chain.extra_data
     executed = Path(told.get("executed", ""))
     _take_code(run, told)
     sources.keep(run, executed, Path(told.get("cache", "")))

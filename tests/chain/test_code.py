@@ -187,6 +187,7 @@ def test_a_model_of_another_package_counts_for_the_steps_that_train_it(tmp_path,
     monkeypatch.setattr(registry, "_offered", lambda: {"other": "other_models:Other"})
     train = CHECKOUT / "training" / "train.ipynb"
     assert "other_models" in code_of(train, {"model": "other"}).paths
+    assert "other_layers" in code_of(train, {"model": "other_models:Other"}).paths
     assert "other_models" not in code_of(train, {"model": "linear"}).paths
 
 
