@@ -14,11 +14,11 @@ from typing import Any
 
 from perturbench_lamin import remembered
 
-FORM = 1
+FORM = 2
 """Of what is remembered of a file: another one whenever this module reads files in another way."""
 NAMING = re.compile(r"[\w.:/-]{1,200}")
 """A text that could name a module, a class or a file."""
-IMPORTERS = frozenset({"import_module", "__import__", "find_spec", "attach", "load_module", "run_module"})
+IMPORTERS = frozenset({"import_module", "__import__", "load_module", "run_module"})
 """Calls that import by a name."""
 TEXT_READERS = frozenset({"__doc__", "getdoc", "getsource", "getsourcelines", "findsource"})
 """Where one of these stands, docstrings and comments can decide a result."""

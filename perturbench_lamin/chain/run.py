@@ -94,10 +94,10 @@ def run_chain(
     chain.instance.connect()
     import lamindb as ln
 
-    from perturbench_lamin.lineage import features, project, runs
+    from perturbench_lamin.lineage import features, left_behind, project, runs
 
     ln.settings.verbosity = "error"
-    runs.abort_left_behind(chain.instance.folder)
+    left_behind.settle(chain.instance.folder)
     features.save_features()
     project.save_project()
     results: dict[str, StepResult] = {}
@@ -114,7 +114,7 @@ def run_chain(
             report(place, len(steps), result)
     except BaseException:
         if parent is not None:
-            runs.abort_left_behind(chain.instance.folder)
+            left_behind.settle(chain.instance.folder)
         raise
     if parent is not None:
         failed = any(result.state == "failed" for result in results.values())

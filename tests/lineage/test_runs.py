@@ -18,7 +18,7 @@ def test_only_a_completed_run_counts_for_its_fingerprint(lamin, run):
 
 
 def test_runs_left_by_a_kill_are_aborted_only_for_this_folder(lamin, tmp_path):
-    from perturbench_lamin.lineage import runs
+    from perturbench_lamin.lineage import left_behind, runs
 
     ours = runs.start_chain_run("ours", {}, tmp_path / "ours")
     theirs = runs.start_chain_run("theirs", {}, tmp_path / "theirs")
@@ -26,7 +26,7 @@ def test_runs_left_by_a_kill_are_aborted_only_for_this_folder(lamin, tmp_path):
     child = lamin.Run(transform, status="started", initiated_by_run=ours).save()
     done = lamin.Run(transform, status="started", initiated_by_run=ours).save()
     runs.close(done, runs.Status.COMPLETED)
-    assert runs.abort_left_behind(tmp_path / "ours") == 1
+    assert left_behind.settle(tmp_path / "ours") == 1
     status = {found.uid: found.status for found in lamin.Run.filter()}
     assert status[child.uid] == status[ours.uid] == "aborted"
     assert status[done.uid] == "completed"
@@ -35,7 +35,7 @@ def test_runs_left_by_a_kill_are_aborted_only_for_this_folder(lamin, tmp_path):
 
 
 def test_a_notebook_cut_off_by_the_kill_does_not_stop_the_next_chain(lamin, tmp_path):
-    from perturbench_lamin.lineage import runs
+    from perturbench_lamin.lineage import left_behind, runs
 
     cut = tmp_path / "cut.ipynb"
     cut.write_text('{"cells": [{"cell_type": "co')
@@ -43,7 +43,7 @@ def test_a_notebook_cut_off_by_the_kill_does_not_stop_the_next_chain(lamin, tmp_
     runs.announce(chain, cut, tmp_path / "cache", {})
     transform = lamin.Transform(key="cut-notebook", kind="pipeline").save()
     child = lamin.Run(transform, status="started", initiated_by_run=chain).save()
-    assert runs.abort_left_behind(tmp_path) == 1
+    assert left_behind.settle(tmp_path) == 1
     assert lamin.Run.get(child.uid).status == "aborted"
 
 
@@ -66,10 +66,10 @@ def finished(lamin, tmp_path):
 
 
 def test_a_run_killed_before_its_report_gets_it(lamin, finished, tmp_path):
-    from perturbench_lamin.lineage import runs
+    from perturbench_lamin.lineage import left_behind
 
     chain, child, _ = finished
-    assert runs.abort_left_behind(tmp_path) == 0
+    assert left_behind.settle(tmp_path) == 0
     settled = lamin.Run.get(child.uid)
     assert settled.status == "completed"
     assert "</html>" in settled.report.path.read_text()
@@ -80,7 +80,7 @@ def test_a_run_killed_before_its_report_gets_it(lamin, finished, tmp_path):
 
 @pytest.mark.parametrize("lost", ["notebook", "environment", "later"])
 def test_a_run_that_cannot_be_made_whole_is_not_completed(lamin, finished, tmp_path, lost):
-    from perturbench_lamin.lineage import runs
+    from perturbench_lamin.lineage import left_behind, runs
 
     chain, child, executed = finished
     if lost == "notebook":
@@ -90,7 +90,7 @@ def test_a_run_that_cannot_be_made_whole_is_not_completed(lamin, finished, tmp_p
         child.save()
     else:  # an earlier version closed the chain and left the run
         runs.close(chain, runs.Status.ABORTED)
-    assert runs.abort_left_behind(tmp_path) == 1
+    assert left_behind.settle(tmp_path) == 1
     assert lamin.Run.get(child.uid).status == "aborted"
 
 
