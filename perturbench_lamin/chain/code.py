@@ -16,6 +16,7 @@ import hashlib
 import importlib.util
 import json
 import re
+import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -104,8 +105,15 @@ def code_of(notebook: Path, parameters: Mapping[str, Any], root: Path | None = N
     places = [place for name, place in _offered_models().items() if name in words]
     offered = {place.partition(":")[0] for place in (*places, *filter(PLACE.fullmatch, given))}
     outside = {name.partition(".")[0] for name in offered} - {PACKAGE}
-    packages = {PACKAGE: root or package_root(), **{name: folder for name in outside if (folder := _folder_of(name))}}
-    return reached(sources, Finder(packages, (notebook.parent, notebook.parent.parent)), words, also=sorted(offered))
+    folders = {name: folder for name in sorted(outside) if (folder := _folder_of(name))}
+    beside = (notebook.parent, notebook.parent.parent, *(one for one in folders.values() if not is_of_installed(one)))
+    finder = Finder({PACKAGE: root or package_root(), **folders}, beside)
+    return reached(sources, finder, words, also=sorted(offered))
+
+
+def is_of_installed(folder: Path) -> bool:
+    """Whether a folder is where Python has installed packages or its own library, and looks anyway."""
+    return folder.resolve() in {Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib", "stdlib")}
 
 
 def _offered_models() -> dict[str, str]:
