@@ -16,6 +16,7 @@ import hashlib
 import importlib.util
 import json
 import re
+import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -28,6 +29,8 @@ from perturbench_lamin.chain.module import Module, parse
 PACKAGE = "perturbench_lamin"
 ALWAYS = ("perturbench_lamin.lineage.offline",)
 """Every kernel imports it: LaminDB calls it."""
+PLACE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+"""A class by its place, ``module:Class``."""
 FILE_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*")
 
 
@@ -97,11 +100,20 @@ def code_of(notebook: Path, parameters: Mapping[str, Any], root: Path | None = N
         ChainError: it is not a readable notebook.
     """
     sources = notebooks.code(notebook, parameters)
-    words = frozenset(_texts(parameters)).union(*(parse(source.encode()).literals for source in sources))
-    offered = {place.partition(":")[0] for name, place in _offered_models().items() if name in words}
+    given = frozenset(_texts(parameters))
+    words = given.union(*(parse(source.encode()).literals for source in sources))
+    places = [place for name, place in _offered_models().items() if name in words]
+    offered = {place.partition(":")[0] for place in (*places, *filter(PLACE.fullmatch, given))}
     outside = {name.partition(".")[0] for name in offered} - {PACKAGE}
-    packages = {PACKAGE: root or package_root(), **{name: folder for name in outside if (folder := _folder_of(name))}}
-    return reached(sources, Finder(packages, (notebook.parent, notebook.parent.parent)), words, also=sorted(offered))
+    folders = {name: folder for name in sorted(outside) if (folder := _folder_of(name))}
+    beside = (notebook.parent, notebook.parent.parent, *(one for one in folders.values() if not is_of_installed(one)))
+    finder = Finder({PACKAGE: root or package_root(), **folders}, beside)
+    return reached(sources, finder, words, also=sorted(offered))
+
+
+def is_of_installed(folder: Path) -> bool:
+    """Whether a folder is where Python has installed packages or its own library, and looks anyway."""
+    return folder.resolve() in {Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib", "stdlib")}
 
 
 def _offered_models() -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
@@ -15,7 +14,7 @@ from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
-from perturbench_lamin.chain.code import package_root
+from perturbench_lamin.chain.code import is_of_installed, package_root
 from perturbench_lamin.lineage import loaded as loaded_code
 from perturbench_lamin.lineage.loaded import Loaded
 from perturbench_lamin.lineage.offline import notebook_variables
@@ -131,7 +130,7 @@ def _loaded_file(executed: Path) -> Path:
 
 def _python_path(root: Path) -> dict[str, str]:
     """Makes a kernel import the package from ``root``; a folder of installed packages is where it looks anyway."""
-    if root in (Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")):
+    if is_of_installed(root):
         return {}
     return {"PYTHONPATH": os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))}
 

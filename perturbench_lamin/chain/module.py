@@ -14,11 +14,11 @@ from typing import Any
 
 from perturbench_lamin import remembered
 
-FORM = 1
+FORM = 3
 """Of what is remembered of a file: another one whenever this module reads files in another way."""
 NAMING = re.compile(r"[\w.:/-]{1,200}")
 """A text that could name a module, a class or a file."""
-IMPORTERS = frozenset({"import_module", "__import__", "find_spec", "attach", "load_module", "run_module"})
+IMPORTERS = frozenset({"import_module", "__import__", "load_module", "run_module"})
 """Calls that import by a name."""
 TEXT_READERS = frozenset({"__doc__", "getdoc", "getsource", "getsourcelines", "findsource"})
 """Where one of these stands, docstrings and comments can decide a result."""
@@ -241,7 +241,7 @@ def _write_canonical(node: object, out: list[str]) -> None:
     if isinstance(node, ast.AST):
         out.append(f"({type(node).__name__}")
         for name in node._fields:
-            value = getattr(node, name, None)
+            value = _pieces(node) if isinstance(node, ast.JoinedStr) else getattr(node, name, None)
             if value is not None and value != [] and name not in SILENT:
                 out.append(name)
                 _write_canonical(value, out)
@@ -254,6 +254,11 @@ def _write_canonical(node: object, out: list[str]) -> None:
         out.append("]")
     else:
         out.append(f"{type(node).__name__} {node!r}")
+
+
+def _pieces(node: ast.JoinedStr) -> list[ast.expr]:
+    """The pieces of an f-string; some versions put empty texts between them."""
+    return [piece for piece in node.values if not (isinstance(piece, ast.Constant) and piece.value == "")]
 
 
 def _is_text_alone(node: object) -> bool:

@@ -94,10 +94,10 @@ def run_chain(
     chain.instance.connect()
     import lamindb as ln
 
-    from perturbench_lamin.lineage import features, project, runs
+    from perturbench_lamin.lineage import features, left_behind, project, runs
 
     ln.settings.verbosity = "error"
-    runs.abort_left_behind(chain.instance.folder)
+    left_behind.settle(chain.instance.folder)
     features.save_features()
     project.save_project()
     results: dict[str, StepResult] = {}
@@ -114,7 +114,7 @@ def run_chain(
             report(place, len(steps), result)
     except BaseException:
         if parent is not None:
-            runs.abort_left_behind(chain.instance.folder)
+            left_behind.settle(chain.instance.folder)
         raise
     if parent is not None:
         failed = any(result.state == "failed" for result in results.values())
@@ -176,7 +176,10 @@ class _Execution:
 
     def moved(self) -> bool:
         """Whether something that decides the result was written to since."""
-        return identity(self.step, self.notebook, self.parameters) != self.before
+        try:
+            return identity(self.step, self.notebook, self.parameters) != self.before
+        except (OSError, ChainError):  # it is not even there any more
+            return True
 
 
 def _execute(chain: Chain, step: Step, results: Mapping[str, StepResult], parent: ln.Run, progress: bool) -> StepResult:
@@ -233,7 +236,7 @@ def _conclude(this: _Execution, run: ln.Run, page: Path, problem: str, seconds: 
 
     step, moved = this.step, this.moved()
     runs.note_code(run, replace(this.code, moved=moved).plain())
-    sources.keep_environment(run, this.cache)
+    sources.keep_environment(run, this.cache, or_todays=True)
     reports.attach(run, page)
     made = runs.outputs(run)
     absent = _absent(step, made)

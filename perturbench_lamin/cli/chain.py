@@ -68,7 +68,7 @@ def _datasets() -> Iterator[tuple[str, str]]:
 def run(dataset: str, subject: Subject, settings: dict[str, Any], profile: str, execution: Execution) -> None:
     """Run DATASET's notebooks: ingest, curate and split, train, evaluate, leaderboard.
 
-    What the lineage says is made already, from the same notebook, parameters and inputs, is not made again.
+    What the lineage says is made already, from the same notebook, code, parameters and inputs, is not made again.
 
     \b
     Examples:

@@ -14,7 +14,7 @@ import lamindb as ln
 from perturbench_lamin import remembered
 from perturbench_lamin.errors import InputError, IntegrityError, nearest
 from perturbench_lamin.files import atomic_path
-from perturbench_lamin.lineage.features import annotate, plain_values
+from perturbench_lamin.lineage.features import FEATURES, annotate, plain_values
 from perturbench_lamin.lineage.intact import OWN, WHOLE, hash_of, local_copy, own_hash, told, trouble_of
 from perturbench_lamin.lineage.project import label
 
@@ -49,9 +49,8 @@ def save(
     """
     run = run or ln.context.run
     path = Path(path)
-    values, hashes = dict(features or {}), [hash_of(path)]
+    values, hashes = {**checksum(path), **(features or {})}, [hash_of(path)]
     if path.stat().st_size > PARTIAL_ABOVE:
-        values = {"sha256": remembered.sha256(path), **values}
         hashes.append(own_hash(values["sha256"]))
     found = list(ln.Artifact.filter(key=key, hash__in=hashes).order_by("-created_at"))
     known = next((one for one in found if _has_content(one, values.get("sha256"))), None)
@@ -60,6 +59,8 @@ def save(
             restore(known, path)
         if run is not None and known.run_id != run.id:
             known.recreating_runs.add(run)
+        there = plain_values(known)  # a kill may have come between the artifact and its features
+        annotate(known, {name: value for name, value in values.items() if name in FEATURES and name not in there})
         label(known, values.get("dataset"))
         return known
     with _without_hints():
@@ -70,6 +71,11 @@ def save(
     annotate(artifact, values)
     label(artifact, values.get("dataset"))
     return artifact
+
+
+def checksum(path: Path) -> dict[str, str]:
+    """The feature that tells all of a large file's content; nothing for one that LaminDB hashes whole."""
+    return {"sha256": remembered.sha256(path)} if path.stat().st_size > PARTIAL_ABOVE else {}
 
 
 def save_of_run(path: Path, description: str) -> ln.Artifact:
@@ -87,14 +93,14 @@ def save_of_run(path: Path, description: str) -> ln.Artifact:
     return known
 
 
-def _has_content(artifact: ln.Artifact, checksum: str | None) -> bool:
+def _has_content(artifact: ln.Artifact, whole: str | None) -> bool:
     """Whether an artifact with the hash of a file has its content, too."""
-    if artifact._hash_type in (WHOLE, OWN) or checksum is None:
+    if artifact._hash_type in (WHOLE, OWN) or whole is None:
         return True
     recorded = plain_values(artifact).get("sha256")
     if recorded is None:  # registered without: its file tells, if it is still what was registered
-        return not trouble_of(artifact) and remembered.sha256(local_copy(artifact)) == checksum
-    return bool(recorded == checksum)
+        return not trouble_of(artifact) and remembered.sha256(local_copy(artifact)) == whole
+    return bool(recorded == whole)
 
 
 def get(key_or_uid: str) -> ln.Artifact:

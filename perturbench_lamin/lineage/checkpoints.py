@@ -80,7 +80,7 @@ def register_best(
     artifact.description = f"Best checkpoint of {model}, seed {seed}, on {dataset} {task}: val_loss {val_loss:.6g}"
     artifact.save()
     about = {"dataset": dataset, "task": task, "model": model, "seed": seed, "preset": preset or None}
-    annotate(artifact, {**about, "val_loss": val_loss})
+    annotate(artifact, {**about, "val_loss": val_loss, **artifacts.checksum(Path(result.best_checkpoint))})
     label(artifact, dataset)
     annotate(ln.context.run, {"val_loss": val_loss})
     return artifact

@@ -17,7 +17,6 @@ import lamindb as ln
 from perturbench_lamin.errors import IntegrityError
 from perturbench_lamin.lineage.artifacts import OF_RUNS, save_of_run
 from perturbench_lamin.lineage.intact import trouble_of
-from perturbench_lamin.lineage.runs import CODE
 
 SHOWN_DIGITS = 16
 """Of a module's digest, in the record."""
@@ -47,12 +46,6 @@ class CodeRecord:
     def plain(self) -> dict[str, Any]:
         """For a run's extra data."""
         return asdict(self)
-
-
-def recorded(run: ln.Run) -> CodeRecord | None:
-    """A run's record of its code; None where it has none."""
-    found = (run.extra_data or {}).get(CODE)
-    return CodeRecord(**found) if found else None
 
 
 def record(root: Path, package: str, outside: Mapping[str, Path]) -> CodeRecord:

@@ -1,4 +1,4 @@
-"""Runs as LaminDB records them: which are finished, which failed, which were left behind by a kill."""
+"""Runs as LaminDB records them: how they end, what they made, what is noted on them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import lamindb as ln
 
-from perturbench_lamin.lineage import keys, reports, sources
+from perturbench_lamin.lineage import keys
 
 FINGERPRINT = "perturbench-step"
 PYTHON = "python"
@@ -43,7 +43,7 @@ def start_chain_run(name: str, params: Mapping[str, Any], folder: Path) -> ln.Ru
         key=keys.CHAIN_TRANSFORM, kind="pipeline", description="A chain of notebooks, from raw files to a leaderboard"
     )
     run = ln.Run(transform.save(), name=name, status="started", params=dict(params))
-    run.extra_data = _origin(folder)
+    run.extra_data = origin(folder)
     return run.save()
 
 
@@ -84,68 +84,10 @@ def outputs(run: ln.Run) -> dict[str, ln.Artifact]:
     return {artifact.key: artifact for artifact in made if artifact.key}
 
 
-def abort_left_behind(folder: Path) -> int:
-    """Settle runs that a kill left behind, by chains of this machine and folder; return how many were aborted.
-
-    A run that was started is aborted, with what is left of its source. One that its notebook finished, killed before
-    its report was attached, gets the report now; where that cannot be made any more it counts as aborted, too: no run
-    is completed without source, environment and report. Call it only while holding the folder's lock: then no such
-    chain is alive.
-    """
-    chains = ln.Run.filter(transform__key=keys.CHAIN_TRANSFORM)
-    ours = [chain for chain in chains if _origin(folder).items() <= (chain.extra_data or {}).items()]
-    alive = [chain for chain in ours if chain._status_code in OPEN]
-    left = [
-        (child, chain.extra_data)
-        for chain in alive
-        for child in ln.Run.filter(initiated_by_run=chain, _status_code__in=OPEN)
-    ]
-    for run, told in left:
-        _take_code(run, told)
-        sources.keep(run, Path(told.get("executed", "")), Path(told.get("cache", "")))
-    unfinished = [run for chain in ours for run in _incomplete(chain) if not _complete(run, chain, chain in alive)]
-    for run in [*(run for run, _ in left), *unfinished, *alive]:
-        close(run, Status.ABORTED)
-    return len(left) + len(unfinished)
-
-
-def _incomplete(chain: ln.Run) -> list[ln.Run]:
-    """Runs of a chain that count as completed and lack something that a completed run has."""
-    completed_ones = ln.Run.filter(initiated_by_run=chain, _status_code=int(Status.COMPLETED))
-    return [run for run in completed_ones if not is_whole(run)]
-
-
 def is_whole(run: ln.Run) -> bool:
     """Whether a notebook's run has its source, its environment and its report."""
     is_notebook = run.transform.kind == "notebook"
     return not is_notebook or bool(run.transform.source_code and run.environment_id and run.report_id)
-
-
-def _complete(run: ln.Run, chain: ln.Run, was_alive: bool) -> bool:
-    """Give a run that its notebook finished what it lacks; return whether it is whole then.
-
-    The executed notebook is this run's only where the chain came no further, and no later chain wrote there.
-    """
-    told = chain.extra_data or {}
-    newest = child_of(chain)
-    if not was_alive or newest is None or newest.pk != run.pk:
-        return False
-    executed = Path(told.get("executed", ""))
-    _take_code(run, told)
-    sources.keep(run, executed, Path(told.get("cache", "")))
-    if run.report is None and executed.is_file():
-        try:
-            reports.attach(run, reports.render(executed))
-        except ValueError:  # cut off in the middle of being written
-            return False
-    return is_whole(run)
-
-
-def _take_code(run: ln.Run, told: Mapping[str, Any]) -> None:
-    """Move what a chain noted of the code that it was about to run to the run itself."""
-    if CODE in told and CODE not in (run.extra_data or {}):
-        run.extra_data = {**(run.extra_data or {}), CODE: told[CODE]}
-        run.save()
 
 
 def announce(chain: ln.Run, executed: Path, cache: Path, code: Mapping[str, Any]) -> None:
@@ -160,5 +102,6 @@ def note_code(run: ln.Run, code: Mapping[str, Any]) -> None:
     run.save()
 
 
-def _origin(folder: Path) -> dict[str, str]:
+def origin(folder: Path) -> dict[str, str]:
+    """In a chain's extra data: the machine and folder that it runs on."""
     return {"host": socket.gethostname(), "folder": str(folder)}

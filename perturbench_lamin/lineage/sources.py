@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from importlib.metadata import distributions
 from pathlib import Path
 
 import lamindb as ln
 import nbformat
 from lamindb.core._finish import save_context_core
 
+from perturbench_lamin.files import write_text
 from perturbench_lamin.lineage.artifacts import save_of_run
 from perturbench_lamin.lineage.intact import trouble_of
 
-ENVIRONMENT = "run_env_pip.txt"
+ENVIRONMENTS = ("run_env_pip.txt", "uv.lock", "pixi.lock")
+"""What LaminDB calls the file in which a kernel lists its packages."""
 
 
 def keep(run: ln.Run, executed: Path, cache: Path) -> None:
@@ -52,16 +55,26 @@ def _source_of(executed: Path) -> Path:
     return path
 
 
-def keep_environment(run: ln.Run, cache: Path) -> None:
+def keep_environment(run: ln.Run, cache: Path, *, or_todays: bool = False) -> None:
     """Save a run's list of packages where the kernel left it, or put it back where the kept one is not intact.
 
     Args:
         run: the run.
         cache: the kernel's LaminDB cache.
+        or_todays: where the kernel left none, as in an environment without pip, list this process's packages.
     """
-    packages = cache / "environments" / f"run_{run.uid}" / ENVIRONMENT
-    if not packages.is_file() or packages.stat().st_size == 0:
+    if run.environment is not None and not trouble_of(run.environment, download=False):
         return
-    if run.environment is None or trouble_of(run.environment, download=False):
-        run.environment = save_of_run(packages, "requirements.txt")
+    folder = cache / "environments" / f"run_{run.uid}"
+    left = [path for path in (folder / name for name in ENVIRONMENTS) if path.is_file() and path.stat().st_size]
+    if not left and or_todays:
+        left = [write_text(folder / ENVIRONMENTS[0], _installed())]
+    if left:
+        run.environment = save_of_run(left[0], "requirements.txt" if left[0].name == ENVIRONMENTS[0] else left[0].name)
         run.save()
+
+
+def _installed() -> str:
+    """The packages of this process, as ``pip freeze`` lists them."""
+    found = {(one.metadata["Name"], one.version) for one in distributions() if one.metadata["Name"]}
+    return "".join(f"{name}=={version}\n" for name, version in sorted(found))

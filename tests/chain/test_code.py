@@ -118,8 +118,10 @@ def test_what_does_nothing_changes_no_digest_and_what_does_something_does(tmp_pa
 
 def test_a_digest_does_not_depend_on_the_version_of_python():
     """The digest of syntax that versions write down differently, as every version must make it."""
-    source = "class A(B):\n    @d\n    async def f(self, *a, k=1, **o) -> None:\n        return f'{self!r:>{k}}'\n"
-    assert parse(source.encode()).digest == "affebfb940e24427c08b170d696d2c106f90d5ee430c78150cf7113e521ba677"
+    source = (
+        "class A(B):\n    @d\n    async def f(self, *a, k=1, **o) -> None:\n        return f'{self!r:>{k}}{k:{o}}'\n"
+    )
+    assert parse(source.encode()).digest == "d4cee1983ee52b86df526759fcbdb618b10f09afab9a10ad4c1742ffd49f733e"
 
 
 def test_stamps_see_a_file_that_was_changed_and_put_back(tmp_path):
@@ -187,6 +189,7 @@ def test_a_model_of_another_package_counts_for_the_steps_that_train_it(tmp_path,
     monkeypatch.setattr(registry, "_offered", lambda: {"other": "other_models:Other"})
     train = CHECKOUT / "training" / "train.ipynb"
     assert "other_models" in code_of(train, {"model": "other"}).paths
+    assert "other_layers" in code_of(train, {"model": "other_models:Other"}).paths
     assert "other_models" not in code_of(train, {"model": "linear"}).paths
 
 

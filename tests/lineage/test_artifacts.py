@@ -162,17 +162,17 @@ def test_the_same_page_is_the_report_of_two_runs(artifacts, run, lamin, tmp_path
 
 
 def test_a_given_gene_table_is_an_input(artifacts, run, lamin, tmp_path):
-    from perturbench_lamin.lineage import products
+    from perturbench_lamin.lineage import gene_tables
 
     path = write(tmp_path, "ENSG1,A,1,2,x\n", "mine.csv")
-    first = products.gene_source(str(path))
+    first = gene_tables.gene_source(str(path))
     assert first.key == "genes/source/mine.csv"
     assert first.run.transform.key == "perturbench_lamin/given"
     assert first.run.status == "completed"
-    assert products.gene_source(first.uid).uid == products.gene_source(str(path)).uid == first.uid
-    assert products.gene_table(str(path)).read_text() == path.read_text()
+    assert gene_tables.gene_source(first.uid).uid == gene_tables.gene_source(str(path)).uid == first.uid
+    assert gene_tables.gene_table(str(path)).read_text() == path.read_text()
     assert [one.uid for one in run.input_artifacts.all()] == [first.uid]
-    assert products.gene_table("") is None
+    assert gene_tables.gene_table("") is None
 
 
 def test_a_large_file_is_hashed_whole(artifacts, run, tmp_path):

@@ -18,7 +18,7 @@ def test_only_a_completed_run_counts_for_its_fingerprint(lamin, run):
 
 
 def test_runs_left_by_a_kill_are_aborted_only_for_this_folder(lamin, tmp_path):
-    from perturbench_lamin.lineage import runs
+    from perturbench_lamin.lineage import left_behind, runs
 
     ours = runs.start_chain_run("ours", {}, tmp_path / "ours")
     theirs = runs.start_chain_run("theirs", {}, tmp_path / "theirs")
@@ -26,7 +26,7 @@ def test_runs_left_by_a_kill_are_aborted_only_for_this_folder(lamin, tmp_path):
     child = lamin.Run(transform, status="started", initiated_by_run=ours).save()
     done = lamin.Run(transform, status="started", initiated_by_run=ours).save()
     runs.close(done, runs.Status.COMPLETED)
-    assert runs.abort_left_behind(tmp_path / "ours") == 1
+    assert left_behind.settle(tmp_path / "ours") == 1
     status = {found.uid: found.status for found in lamin.Run.filter()}
     assert status[child.uid] == status[ours.uid] == "aborted"
     assert status[done.uid] == "completed"
@@ -35,7 +35,7 @@ def test_runs_left_by_a_kill_are_aborted_only_for_this_folder(lamin, tmp_path):
 
 
 def test_a_notebook_cut_off_by_the_kill_does_not_stop_the_next_chain(lamin, tmp_path):
-    from perturbench_lamin.lineage import runs
+    from perturbench_lamin.lineage import left_behind, runs
 
     cut = tmp_path / "cut.ipynb"
     cut.write_text('{"cells": [{"cell_type": "co')
@@ -43,7 +43,7 @@ def test_a_notebook_cut_off_by_the_kill_does_not_stop_the_next_chain(lamin, tmp_
     runs.announce(chain, cut, tmp_path / "cache", {})
     transform = lamin.Transform(key="cut-notebook", kind="pipeline").save()
     child = lamin.Run(transform, status="started", initiated_by_run=chain).save()
-    assert runs.abort_left_behind(tmp_path) == 1
+    assert left_behind.settle(tmp_path) == 1
     assert lamin.Run.get(child.uid).status == "aborted"
 
 
@@ -66,22 +66,21 @@ def finished(lamin, tmp_path):
 
 
 def test_a_run_killed_before_its_report_gets_it(lamin, finished, tmp_path):
-    from perturbench_lamin.lineage import runs
-    from perturbench_lamin.lineage.code import recorded
+    from perturbench_lamin.lineage import left_behind
 
     chain, child, _ = finished
-    assert runs.abort_left_behind(tmp_path) == 0
+    assert left_behind.settle(tmp_path) == 0
     settled = lamin.Run.get(child.uid)
     assert settled.status == "completed"
     assert "</html>" in settled.report.path.read_text()
-    assert recorded(settled).commit == "abc"
+    assert settled.extra_data["code"]["commit"] == "abc"
     assert settled.reference is None, "what it was made from is not sure any more: its step runs again"
     assert lamin.Run.get(chain.uid).status == "aborted"
 
 
 @pytest.mark.parametrize("lost", ["notebook", "environment", "later"])
 def test_a_run_that_cannot_be_made_whole_is_not_completed(lamin, finished, tmp_path, lost):
-    from perturbench_lamin.lineage import runs
+    from perturbench_lamin.lineage import left_behind, runs
 
     chain, child, executed = finished
     if lost == "notebook":
@@ -91,5 +90,24 @@ def test_a_run_that_cannot_be_made_whole_is_not_completed(lamin, finished, tmp_p
         child.save()
     else:  # an earlier version closed the chain and left the run
         runs.close(chain, runs.Status.ABORTED)
-    assert runs.abort_left_behind(tmp_path) == 1
+    assert left_behind.settle(tmp_path) == 1
     assert lamin.Run.get(child.uid).status == "aborted"
+
+
+@pytest.mark.parametrize("left", ["", "run_env_pip.txt", "uv.lock"])
+def test_a_run_without_a_list_of_packages_gets_one(lamin, run, tmp_path, left):
+    """LaminDB lists none in an environment that has neither pip nor a lock file."""
+    from perturbench_lamin.lineage import sources
+
+    folder = tmp_path / "environments" / f"run_{run.uid}"
+    folder.mkdir(parents=True)
+    if left:
+        (folder / left).write_text(f"left by the kernel {tmp_path}")
+    sources.keep_environment(run, tmp_path)
+    assert bool(run.environment) == bool(left)
+    sources.keep_environment(run, tmp_path, or_todays=True)
+    assert ("lamindb==" in run.environment.path.read_text()) == (not left)
+    kept = run.environment.path.read_text()
+    run.environment.path.write_text("forged")
+    sources.keep_environment(run, tmp_path)
+    assert run.environment.path.read_text() == kept

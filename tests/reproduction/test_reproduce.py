@@ -95,6 +95,50 @@ def test_an_unknown_key_names_the_nearest_and_a_run_its_outputs(recorded, reprod
     assert "leaderboards/tiny.csv" in error
 
 
+def test_code_that_was_not_recorded_cannot_be_run(recorded, reproduce):
+    code, said, error = reproduce("curated/tiny.h5ad", "--code", "recorded")
+    assert code == 1
+    assert "The code of ingest, curate was not recorded" in error
+    assert "[ 1/" not in said, "nothing is executed"
+
+
+def test_a_commit_that_is_not_here_is_named(recorded, reproduce, lamin):
+    from perturbench_lamin.lineage import runs
+
+    run = lamin.Run.get(recorded["curate"].uid)
+    runs.note_code(run, {"commit": "0" * 40, "clean": True, "modules": {"perturbench_lamin.errors": "0" * 16}})
+    try:
+        code, said, error = reproduce("curated/tiny.h5ad", "--from", "raw", "--code", "recorded")
+        assert code == 1
+        assert f"commit {'0' * 40}, which is not here" in error
+        assert "git fetch" in error
+        assert f"runs the recorded code, of commit {'0' * 12}" in said
+        _, said, _ = reproduce("curated/tiny.h5ad", "--from", "raw", "--dry-run")
+        assert "today's code is not the record's: perturbench_lamin.errors" in said
+    finally:
+        run.extra_data = None
+        run.save()
+
+
+def test_the_gene_table_is_taken_as_recorded_where_raw_files_are(recorded, lamin, tmp_path):
+    """Its ingestion may need the network; from the start, the file that was given is an input like any other."""
+    from perturbench_lamin.lineage import artifacts, gene_tables
+    from perturbench_lamin.reproduction.trace import find, trace
+
+    (tmp_path / "mine.csv").write_text("ENSG1,A,1,2,x\n")
+    given = gene_tables.gene_source(str(tmp_path / "mine.csv"))
+    genes = "artifacts.save(artifacts.load(gene_file), 'genes/tiny.csv', 'Genes')"
+    recorded_steps.record(lamin, tmp_path, "genes", "recordedst08", {"gene_file": given.uid}, genes)
+    use = "artifacts.save(artifacts.load('genes/tiny.csv'), 'curated/by_genes.csv', 'Named by genes')"
+    recorded_steps.record(lamin, tmp_path, "use", "recordedst09", {}, use)
+    plan = trace(find("curated/by_genes.csv"), "raw")
+    assert [step.name for step in plan.steps] == ["use"]
+    assert [one.file.uid for one in plan.given] == [artifacts.get("genes/tiny.csv").uid]
+    plan = trace(find("curated/by_genes.csv"))
+    assert [step.name for step in plan.steps] == ["genes", "use"]
+    assert [one.file.uid for one in plan.given] == [given.uid]
+
+
 def test_a_folder_in_use_is_not_kept_to(recorded, reproduce, tmp_path):
     (tmp_path / "something").touch()
     code, _, error = reproduce("curated/tiny.h5ad", "--keep", tmp_path)
