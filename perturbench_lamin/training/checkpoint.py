@@ -75,12 +75,14 @@ def load_model(path: str | Path) -> tuple[PerturbationModel, CheckpointInfo]:
     """A trained model, on the CPU and in evaluation mode, and what its checkpoint says.
 
     Raises:
-        InputError: there is no such file, it is not a checkpoint of this package, or it would run code.
+        InputError: there is no such file, it is not a checkpoint of this package, it would run code, or the model
+            has other layers since.
     """
     checkpoint = _read(Path(path))
     plain = checkpoint[CHECKPOINT_KEY]
     vocabulary = Vocabulary.from_dict(plain["vocabulary"])
     model = build(plain["model"], plain["hyperparameters"], vocabulary)
+    model.require_architecture(plain, where=path)
     model.load_state_dict(checkpoint["state_dict"])
     model.provenance, model.fingerprint = dict(plain["provenance"]), dict(plain.get("fingerprint", {}))
     epochs = int(checkpoint["epoch"]) + 1  # Lightning counts from 0
