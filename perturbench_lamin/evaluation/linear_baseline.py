@@ -18,7 +18,8 @@ def token_changes(
     """What the model adds to control: a base for all, and a change for each perturbation whose gene is measured.
 
     Y (genes × training singles) holds changes from control; G (genes × K) the gene scores of the first K = 10
-    principal components of the training pseudobulks; P the rows of G at the perturbed genes; b the row means of Y;
+    principal components of the training pseudobulks; P the rows of G at the perturbed genes; b the row means of Y, in
+    which each state's control counts as a column without change, as in the published script;
     W = (GᵀG + λI)⁻¹ Gᵀ(Y − b) P (PᵀP + λI)⁻¹ with λ = 0.1. A change is G W p. All covariate states are fitted
     together, each single's change being from its own state's control. The algebra is
     :mod:`~perturbench_lamin.models.embedding_regression`'s.
@@ -37,7 +38,7 @@ def token_changes(
     if len(columns) < 2:
         return None
     scores = principal_scores(training.moments.means.T)
-    base, weights = regress(changes, scores, scores[columns])
+    base, weights = regress(changes, scores, scores[columns], control_columns=len(training.controls()))
     places = dict(zip(tokens, genes.get_indexer(pd.Index(tokens)), strict=True))
     return base, {token: scores @ (weights @ scores[place]) for token, place in places.items() if place >= 0}
 

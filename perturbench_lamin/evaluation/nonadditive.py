@@ -19,15 +19,16 @@ def threshold(deviations: np.ndarray, local_fdr: float = LOCAL_FDR) -> float:
     """The |δ − median| from which on effects are non-additive.
 
     The null is normal with the median and 1.4826 × the median absolute deviation of all values (Efron 2004: the bulk
-    is null). The local false discovery rate of a bin of |z| is its expected number of null values over the observed
-    one; the threshold is the lower edge of the first bin from which on it stays at or below ``local_fdr``.
+    is null). Where more than half of the values are equal, that deviation is 0 and there is no null. The local false
+    discovery rate of a bin of |z| is its expected number of null values over the observed one; the threshold is the
+    lower edge of the first bin from which on it stays at or below ``local_fdr``.
 
     Returns:
-        infinity where no value passes.
+        infinity where no value passes; NaN where there is no null.
     """
     scale = stats.median_abs_deviation(deviations, scale="normal")
     if scale == 0:
-        return 0.0 if np.ptp(deviations) else float("inf")
+        return float("nan")
     z = np.abs(deviations - np.median(deviations)) / scale
     edges = np.arange(0.0, z.max() + 2 * BIN, BIN)
     observed, _ = np.histogram(z, edges)
@@ -44,6 +45,8 @@ def departures(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Which pairs can be judged, and their true and predicted departures from additivity.
 
+    No pair can be where :func:`threshold` has no null.
+
     Args:
         truth: means, conditions × genes.
         prediction: the same conditions.
@@ -56,9 +59,9 @@ def departures(
     pairs = np.flatnonzero(~np.isnan(additive).any(axis=1))
     genes = expressed[0] if len(expressed) else np.zeros(0, dtype=bool)
     true, predicted = ((side[pairs] - additive[pairs])[:, genes] for side in (truth, prediction))
-    if true.size == 0:
-        return pairs, np.zeros(true.shape, dtype=bool), np.abs(predicted)
-    return pairs, np.abs(true - np.median(true)) >= threshold(true.ravel()), np.abs(predicted)
+    if true.size == 0 or np.isnan(limit := threshold(true.ravel())):
+        return pairs[:0], np.zeros((0, true.shape[1]), dtype=bool), np.abs(predicted[:0])
+    return pairs, np.abs(true - np.median(true)) >= limit, np.abs(predicted)
 
 
 def nonadditive_recall(

@@ -10,6 +10,7 @@ from perturbench_lamin.errors import InputError, nearest
 
 Ties = Literal["worse", "mid"]
 TTest = Literal["t-test", "t-test_overestim_var"]
+Alone = Literal["undefined", "zero"]
 NoGenes = Literal["undefined", "zero"]
 
 
@@ -21,6 +22,8 @@ class Conventions:
         ties: how another prediction at the same distance counts in a rank: ``worse`` (as ≤ in the paper's
             Eq. 2, so that a collapsed model scores 1.0) or ``mid`` (half, which is what breaking ties at
             random gives on average).
+        alone: what the rank of the only condition of a covariate state is: ``undefined`` (left out, and counted) or
+            ``zero``.
         n_components: principal components of the ``pca`` and ``pca_average`` aggregations.
         top_k: genes of the top-k recall.
         t_test: the test of the ``scores`` aggregation; ``t-test_overestim_var`` takes the group's size for
@@ -30,6 +33,7 @@ class Conventions:
     """
 
     ties: Ties = "worse"
+    alone: Alone = "undefined"
     n_components: int = 256
     top_k: int = 20
     t_test: TTest = "t-test"
@@ -37,7 +41,7 @@ class Conventions:
 
 
 PAPER = Conventions()
-CODE = Conventions(ties="mid", n_components=100, top_k=50, t_test="t-test_overestim_var")
+CODE = Conventions(ties="mid", alone="zero", n_components=100, top_k=50, t_test="t-test_overestim_var")
 CHALLENGE = Conventions(no_genes="zero")
 
 

@@ -57,7 +57,8 @@ def _apply(
         scores = metric.base.all_pairs(truth, prediction, **options)
     else:
         scores = _pairs_by_gene(metric.base, truth, prediction, options, genes)
-    return rank_conditions(scores, higher_is_better=metric.base.higher_is_better, ties=conventions.ties)
+    higher = metric.base.higher_is_better
+    return rank_conditions(scores, higher_is_better=higher, ties=conventions.ties, alone=conventions.alone)
 
 
 def _of_one(

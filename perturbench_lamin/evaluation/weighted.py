@@ -17,16 +17,16 @@ def response_weights(everyone: Moments) -> np.ndarray:
     Args:
         everyone: all perturbed conditions of the state, with variances.
 
+    Where s is undefined, of a gene that varies in neither, it counts as 0, as in scanpy, whose scores the paper takes:
+    such a gene is then the least.
+
     Returns:
-        conditions × genes, in [0, 1]; 0 where s is undefined.
+        conditions × genes, in [0, 1]; 0 for a condition whose s is undefined for every gene.
     """
     scores = np.abs(rest_scores(everyone))
-    defined = np.where(np.isfinite(scores), scores, np.nan)
-    known = ~np.isnan(defined).all(axis=1)
-    weights = np.zeros(scores.shape)
-    low, high = (f(defined[known], axis=1)[:, None] for f in (np.nanmin, np.nanmax))
-    scaled = (defined[known] - low) / np.where(high > low, high - low, np.nan)
-    weights[known] = np.nan_to_num(scaled, nan=0.0) ** 2
+    scores = np.where(np.isfinite(scores), scores, 0.0)
+    low, high = (f(scores, axis=1, keepdims=True) for f in (np.min, np.max))
+    weights: np.ndarray = ((scores - low) / np.where(high > low, high - low, 1.0)) ** 2
     return weights
 
 

@@ -161,17 +161,26 @@ class PerturbationModel(LightningModule):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Check that the weights are of these layers.
+        """As :meth:`require_architecture`: a training that is resumed checks it, too."""
+        self.require_architecture(checkpoint[CHECKPOINT_KEY], where="the checkpoint to go on from")
+
+    def require_architecture(self, written: Mapping[str, Any], *, where: object) -> None:
+        """Check that weights are of these layers.
+
+        Args:
+            written: what a checkpoint says of its model.
+            where: the checkpoint.
 
         Raises:
             InputError: they are of another architecture of the model.
         """
-        written = checkpoint[CHECKPOINT_KEY].get("architecture", 1)
-        if written != self.architecture:
+        found = written.get("architecture", 1)
+        if found != self.architecture:
             raise InputError(
-                f"The checkpoint is of architecture {written} of {self.name}, this package has {self.architecture}",
-                where=checkpoint[CHECKPOINT_KEY].get("version", "checkpoint"),
-                fix="Train the model again, or predict with the package version that trained it.",
+                f"A checkpoint of architecture {found} of {self.name}, this package has {self.architecture}",
+                where=where,
+                fix="Train the model again, or use the package version that wrote it"
+                f" ({written.get('version', 'not said')}).",
             )
 
     def log_train_loss(self, loss: Tensor, batch: Batch) -> None:

@@ -31,6 +31,9 @@ class LinearEmbeddingHyperparameters(ClosedFormHyperparameters):
         perturbation_embedding: likewise with P; empty for the rows of G at the perturbed genes.
         allow_missing: whether the genes of the data and the perturbations that have no row in the files are
             predicted to change as all perturbations do on average, b; otherwise they are an error.
+        control_column: whether the control of each covariate state counts among the columns of Y, with no change, as
+            in the published script: b is then the sum of the changes over their number plus that of the controls.
+            Without, b is the mean of the changes, as the paper's formula reads.
     """
 
     files: ClassVar[tuple[str, ...]] = ("gene_embedding", "perturbation_embedding")
@@ -39,6 +42,7 @@ class LinearEmbeddingHyperparameters(ClosedFormHyperparameters):
     gene_embedding: str = ""
     perturbation_embedding: str = ""
     allow_missing: bool = False
+    control_column: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -60,6 +64,7 @@ class LinearEmbedding(ClosedForm):
 
     name: ClassVar[str] = "linear_embedding"
     hyperparameters_type: ClassVar[type[Hyperparameters]] = LinearEmbeddingHyperparameters
+    architecture: ClassVar[int] = 2
     base_change: Tensor
     token_changes: Tensor
 
@@ -90,7 +95,8 @@ class LinearEmbedding(ClosedForm):
         genes = self._genes(centroids)
         perturbed, has_row = self._perturbations(genes)
         changes, tokens = self._singles(centroids, has_row)
-        base, weights = regress(changes, genes, perturbed[tokens], self.settings.ridge)
+        controls = len(self.vocabulary.states) if self.settings.control_column else 0
+        base, weights = regress(changes, genes, perturbed[tokens], self.settings.ridge, control_columns=controls)
         slopes = (perturbed @ weights.T) @ genes.T
         self.base_change.copy_(torch.from_numpy(base))
         self.token_changes.copy_(torch.from_numpy(slopes))

@@ -77,7 +77,8 @@ def load_model(path: str | Path) -> tuple[PerturbationModel, CheckpointInfo]:
     """A trained model, on the CPU and in evaluation mode, and what its checkpoint says.
 
     Raises:
-        InputError: there is no such file, it is not a checkpoint of this package, or it would run code.
+        InputError: there is no such file, it is not a checkpoint of this package, it would run code, or the model
+            has other layers since.
         IntegrityError: it is truncated or damaged, weights are missing, of another shape, NaN or infinite.
     """
     path = Path(path)
@@ -85,6 +86,7 @@ def load_model(path: str | Path) -> tuple[PerturbationModel, CheckpointInfo]:
     try:
         info = _info(checkpoint)
         model = build(info.model, info.hyperparameters, info.vocabulary)
+        model.require_architecture(checkpoint[CHECKPOINT_KEY], where=path)
         weights = checkpoint["state_dict"]
         _require_fitting(model, weights, info.model, path)
         model.load_state_dict(weights)

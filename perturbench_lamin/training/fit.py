@@ -199,6 +199,7 @@ def _identity(
 ) -> dict[str, Any]:
     """Plain values that differ when the training would: for the decision to resume."""
     labels = split.fillna("").astype(str)
+    architecture = model_class(config.model).architecture
     return {
         "config": {name: value for name, value in config.to_dict().items() if name not in SAME_RESULT},
         "version": version("perturbench-lamin"),
@@ -206,6 +207,7 @@ def _identity(
         "split": digest([*labels.index.astype(str), *labels]),
         "curated": dict(seen),
         **({FILES: dict(files)} if files else {}),
+        **({"architecture": architecture} if architecture != 1 else {}),
     }
 
 

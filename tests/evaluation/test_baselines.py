@@ -92,6 +92,8 @@ def test_linear_is_the_published_formula(cells):
     G = (left * sizes)[:, :COMPONENTS]
     Y = np.array([sorted_mean(training, s, c) - sorted_mean(training, s, "control") for s in states for c in singles]).T
     P = G[[genes.index(c) for _ in states for c in singles]]
+    # The published script has the control of each state among the columns, unchanged and without an embedding.
+    Y, P = np.hstack([Y, np.zeros((len(genes), 2))]), np.vstack([P, np.zeros((2, G.shape[1]))])
     b, penalty = Y.mean(axis=1), RIDGE * np.eye(G.shape[1])
     W = np.linalg.inv(G.T @ G + penalty) @ G.T @ (Y - b[:, None]) @ P @ np.linalg.inv(P.T @ P + penalty)
     for state in states:

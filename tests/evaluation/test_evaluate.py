@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from perturbench_lamin.conditions import ObsKeys
 from perturbench_lamin.errors import InputError
+from perturbench_lamin.evaluation.cells import Cells
 from perturbench_lamin.evaluation.evaluate import evaluate
 from perturbench_lamin.evaluation.profiles import PROFILES, Profile
 from perturbench_lamin.evaluation.registry import get_metric
@@ -271,6 +272,21 @@ def test_files_are_read_and_written(tmp_path):
         hashlib.sha256(p.read_bytes()).hexdigest() for p in (tmp_path / "again.csv", tmp_path / "out/metrics.csv")
     }
     assert len(digests) == 1
+
+
+def test_means_leave_the_cells_on_the_disk(tmp_path, monkeypatch):
+    """Of truth, training and predictions alike; tests of each gene need all cells."""
+    for name in ("truth", "m"):
+        make_cells(0).write_h5ad(tmp_path / f"{name}.h5ad")
+    asked = []
+    whole = Cells.in_memory
+    monkeypatch.setattr(Cells, "in_memory", lambda cells: asked.append(cells) or whole(cells))
+    paths = {"m": tmp_path / "m.h5ad"}
+    for profile in ("perturbench", Profile("pca", ("cosine_pca_average", "mmd_pca", "top_k_recall_scores"))):
+        evaluate(tmp_path / "truth.h5ad", paths, KEYS, profile, training=tmp_path / "truth.h5ad")
+    assert not asked
+    evaluate(tmp_path / "truth.h5ad", paths, KEYS, Profile("tests", ("overlap_at_N",)))
+    assert len(asked) == 2
 
 
 @pytest.mark.parametrize("storage", ["csr", "csc", "dense"])

@@ -59,6 +59,9 @@ def test_one_prediction_for_all_is_a_tie(ties, expected, score):
 
 def test_a_single_condition_has_no_rank():
     assert np.isnan(rank_conditions(np.zeros((1, 1)), higher_is_better=False, ties="worse")).all()
+    alone = {"ties": "mid", "alone": "zero"}  # as the public code has it
+    assert rank_conditions(np.ones((1, 1)), higher_is_better=False, **alone).tolist() == [0]
+    assert rank_conditions(np.ones((2, 2)), higher_is_better=False, **alone).tolist() == [0.5, 0.5]
 
 
 @settings(max_examples=30, deadline=None)

@@ -24,9 +24,31 @@ def test_pure_noise_has_at_most_a_few():
     assert (np.abs(null) >= threshold(null)).mean() < 1e-3
 
 
-def test_constant_departures():
-    assert threshold(np.zeros(10)) == float("inf")
-    assert threshold(np.array([0.0] * 9 + [1.0])) == 0.0
+@pytest.mark.parametrize("departures", [np.zeros(10), np.array([0.0] * 9 + [1.0]), np.array([0.2] * 6 + [1, 2, 3, 4])])
+def test_more_than_half_of_the_departures_equal_are_no_null(departures):
+    """Their median absolute deviation is 0, and so would be a threshold: every gene would pass it."""
+    assert np.isnan(threshold(departures))
+    additive = np.zeros((1, len(departures)))
+    truth, all_genes = departures[None], np.ones((1, len(departures)), dtype=bool)
+    for prediction in (truth, -truth, np.ones_like(truth)):
+        assert np.isnan(nonadditive_recall(truth, prediction, additive, all_genes)).all()
+        assert np.isnan(nonadditive_auprc(truth, prediction, additive, all_genes)).all()
+
+
+def test_half_of_the_departures_equal_are_enough_of_a_null():
+    departures = np.array([0.0] * 9 + [-0.1, 0.1] * 5 + [5.0])
+    assert 0.1 < threshold(departures) < 5
+
+
+def test_what_has_no_null_is_counted():
+    truth = make_cells(0, conditions=3, states=1, cells=20, genes=40)
+    names = dict(zip([f"p{i}" for i in range(3)], ["A", "B", "A+B"], strict=True))
+    truth.obs["condition"] = truth.obs["condition"].cat.rename_categories(names)
+    truth.X = truth.X.toarray() * (np.arange(40) >= 30)  # genes that no cell has: as many departures of 0
+    result = evaluate(truth, {"m": truth}, KEYS, Profile("pairs", ("nonadditive_recall",)))
+    assert result.table["value"].isna().all()
+    notes = [note for note in result.notes if note.kind == "undefined"]
+    assert [(note.model, note.count) for note in notes] == [("m", 3)]
 
 
 @pytest.fixture

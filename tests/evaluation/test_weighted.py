@@ -42,6 +42,17 @@ def test_weights_go_from_zero_to_one(samples):
     assert (weights.max(axis=1) == 1).all()
 
 
+def test_a_gene_whose_score_is_undefined_is_the_least(samples):
+    """scanpy's score of a gene that nothing expresses is 0; the smallest of the others is then not 0."""
+    silent = [np.hstack([sample, np.full((len(sample), 1), 2.0)]) for sample in samples]
+    size = np.abs(rest_scores(moments(silent)))
+    assert np.isnan(size[:, -1]).all()
+    size[:, -1] = 0
+    weights = response_weights(moments(silent))
+    np.testing.assert_allclose(weights, (size / size.max(axis=1, keepdims=True)) ** 2, rtol=1e-12)
+    assert (weights[:, :-1] > 0).all()
+
+
 def test_a_condition_of_one_cell_has_no_weights(samples):
     weights = response_weights(moments([samples[0][:1], *samples[1:]]))
     assert (weights[0] == 0).all()

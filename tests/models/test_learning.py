@@ -45,7 +45,7 @@ def test_models_beat_no_change_on_held_out_cells(name, more):
 
 
 CLOSE = {
-    "cpa": {"kl_weight": 1e-3, "n_warmup_epochs": 50, "lr": 0.01},
+    "cpa": {"kl_weight": 1.0, "n_warmup_epochs": 20},  # most seeds need it: a free code holds the perturbation
     "biolord": {"penalty_weight": 0.0},
     "sams_vae": {"mask_prior_probability": 0.9},
 }

@@ -39,7 +39,11 @@ def means(data: CuratedData, split) -> dict:
 
 
 def plain(changes: np.ndarray, G: np.ndarray, P: np.ndarray, ridge: float) -> tuple[np.ndarray, np.ndarray]:
-    """b and W by one big linear system: (PᵀP + λI) ⊗ (GᵀG + λI) vec W = (P ⊗ G)ᵀ vec(Y − b)."""
+    """b and W by one big linear system: (PᵀP + λI) ⊗ (GᵀG + λI) vec W = (P ⊗ G)ᵀ vec(Y − b).
+
+    As the published script, with the control of each of two states among the columns: no change, no embedding.
+    """
+    changes, P = np.hstack([changes, np.zeros((len(changes), 2))]), np.vstack([P, np.zeros((2, P.shape[1]))])
     b = changes.mean(1)
     K, L = G.shape[1], P.shape[1]
     system = np.kron(P.T @ P + ridge * np.eye(L), G.T @ G + ridge * np.eye(K))
@@ -65,6 +69,17 @@ def test_predictions_are_the_published_formula(values):
             own = batch.controls[place].numpy() if settings.base == "cells" else bulks[state, "control"]
             expected = own + b + sum(G @ W @ G[DATA.genes.index(token)] for token in tokens)
             np.testing.assert_allclose(row, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_without_the_controls_among_the_columns_b_is_the_mean_change():
+    """n singles and one control a state: b divides by n + 2, or by n."""
+    script, _ = fitted("linear_embedding", DATA, SPLIT)
+    formula, _ = fitted("linear_embedding", DATA, SPLIT, {"control_column": False})
+    bulks = means(DATA, SPLIT)
+    pairs = [(state, token) for state in ("K562", "RPE1") for token in TINY.tokens()]
+    changes = np.array([bulks[pair] - bulks[pair[0], "control"] for pair in pairs])
+    np.testing.assert_allclose(formula.base_change.numpy(), changes.mean(0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(script.base_change.numpy(), changes.sum(0) / (len(pairs) + 2), rtol=1e-4, atol=1e-5)
 
 
 def test_regression_recovers_an_exact_factorisation():

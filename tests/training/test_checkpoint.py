@@ -14,6 +14,7 @@ from perturbench_lamin.errors import InputError, IntegrityError
 from perturbench_lamin.loading.batches import BatchLoader, ControlMatched
 from perturbench_lamin.loading.datamodule import PerturbationData
 from perturbench_lamin.loading.vocabulary import Vocabulary
+from perturbench_lamin.models.cpa import CPA
 from perturbench_lamin.models.registry import build
 from perturbench_lamin.training.checkpoint import load_model
 from perturbench_lamin.training.checkpoint_io import PlainCheckpointIO
@@ -43,6 +44,26 @@ def test_a_loaded_model_predicts_as_the_trained_one(whole):  # noqa: F811
     rebuilt.load_state_dict(torch.load(whole.last_checkpoint, weights_only=True)["state_dict"])
     assert torch.equal(loaded.predict(batch), rebuilt.predict(batch))
     assert torch.equal(loaded.predict(batch), loaded.predict(batch)), "dropout must be off"
+
+
+def test_weights_of_another_architecture_are_refused(curated_path, tmp_path, monkeypatch):  # noqa: F811
+    """Of a model whose layers have changed since; its training in the same folder starts anew."""
+    small = {"hidden_dim": 8, "n_latent": 2, "n_layers_encoder": 1, "adv_classifier_hidden_dim": 4}
+    config = TrainConfig("cpa", small, max_epochs=2, batch_size=100, accelerator="cpu")
+    with monkeypatch.context() as patch:
+        patch.setattr(CPA, "architecture", 1)
+        older = fit(curated_path, SPLIT, config, tmp_path / "run")
+        assert load_model(older.best_checkpoint)[1].model == "cpa"
+    message = r"(?s)architecture 1 of cpa, this package has 2 .*best.ckpt.*Train the model again"
+    with pytest.raises(InputError, match=message):
+        load_model(older.best_checkpoint)
+    with pytest.raises(InputError, match=r"architecture differ"):
+        fit(curated_path, SPLIT, config, tmp_path / "run", resume=True)
+    model = build("cpa", small, PerturbationData(DATA, SPLIT).vocabulary)
+    with pytest.raises(InputError, match="architecture 1 of cpa"):
+        model.on_load_checkpoint(PlainCheckpointIO().load_checkpoint(older.last_checkpoint))
+    assert fit(curated_path, SPLIT, config, tmp_path / "run").resumed_from == 0
+    assert load_model(older.best_checkpoint)[1].epochs > 0
 
 
 class Malicious:
