@@ -91,7 +91,9 @@ def datasets() -> None:
         size = f"{row.perturbation}, {row.cells:,} cells × {row.genes:,} genes, {row.conditions:,} conditions"
         name = f"{row.name:{NAME_WIDTH}}"
         for line in (size, f"tasks: {row.tasks}", f"{row.citation} ({row.accession})"):
-            click.echo(textwrap.fill(line, width, initial_indent=name, subsequent_indent=indent, break_on_hyphens=False))
+            click.echo(
+                textwrap.fill(line, width, initial_indent=name, subsequent_indent=indent, break_on_hyphens=False)
+            )
             name = " " * NAME_WIDTH
 
 

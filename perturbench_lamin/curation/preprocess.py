@@ -32,7 +32,7 @@ from perturbench_lamin.curation.source_h5ad import H5adSource
 from perturbench_lamin.curation.tables import KeptGenes, cell_table, deg_table, gene_table, kept_genes, require_some
 from perturbench_lamin.curation.writer import CuratedWriter, writable
 from perturbench_lamin.errors import InputError, some
-from perturbench_lamin.files import atomic_path
+from perturbench_lamin.files import atomic_path, require_apart
 
 DEGS_KEY = "perturbench_degs"
 """The table ``covariates…, condition, de_rank, de_gene, de_score`` of differentially expressed genes in ``uns``."""
@@ -122,7 +122,11 @@ def preprocess_file(
         dataset: the dataset's name.
         limits: threads, memory and compression.
         progress: show progress bars.
+
+    Raises:
+        InputError: as :func:`preprocess`; or ``path_out`` is ``path_in``.
     """
+    require_apart(path_out, path_in)
     with H5adSource(path_in, layer=layer) as source:
         return preprocess(
             source,
