@@ -87,7 +87,7 @@ class CuratedFile:
         """
         if isinstance(given, pd.Series):
             return given
-        if isinstance(given, str | os.PathLike):
+        if isinstance(given, str | Path):
             return read_split(given, read_obs(self.path).index)
         raise InputError(
             f"Not a split but {type(given).__name__}",
