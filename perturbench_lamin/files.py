@@ -45,6 +45,17 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise
 
 
+def require_apart(out: str | Path, *inputs: str | Path) -> None:
+    """Refuse to write over what is read.
+
+    Raises:
+        InputError: ``out`` is one of the inputs, under whatever name.
+    """
+    for path in inputs:
+        if Path(out).exists() and Path(path).exists() and Path(out).samefile(path):
+            raise InputError("The output is an input", where=out, fix="Name another file.")
+
+
 def write_text(path: str | Path, text: str) -> Path:
     """Write ``text`` to ``path`` atomically, as UTF-8 with ``\\n`` line ends."""
     with atomic_path(path) as temporary:

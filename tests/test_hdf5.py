@@ -23,8 +23,8 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 try:
     with NewHDF5(path) as file:
         file["small"] = np.arange(2000)  # held back when its object goes: HDF5 hands no failure on
-        values = file.create_dataset("values", shape=(500, 1000), dtype="f4", chunks=(10, 1000))
-        for row in range(0, 500, 10):
+        values = file.create_dataset("values", shape=(2000, 4000), dtype="f4", chunks=(10, 4000))
+        for row in range(0, 2000, 10):
             values[row : row + 10] = row
             if when == "soon":
                 file.check()
@@ -68,4 +68,4 @@ def test_a_failure_is_an_error_with_its_number_and_no_crash(tmp_path, limit, whe
     assert (done.returncode, done.stderr) == (0, "")
     number, row = done.stdout.split()
     assert number == "27"
-    assert (int(row) == 490) == (when == "late")
+    assert (int(row) == 1990) == (when == "late")

@@ -33,7 +33,7 @@ from perturbench_lamin.curation.source_h5ad import H5adSource
 from perturbench_lamin.curation.tables import KeptGenes, cell_table, deg_table, gene_table, kept_genes, require_some
 from perturbench_lamin.curation.writer import CuratedWriter, writable
 from perturbench_lamin.errors import InputError, some
-from perturbench_lamin.files import atomic_path
+from perturbench_lamin.files import atomic_path, require_apart
 from perturbench_lamin.storage.reading import about
 
 NAMES = {
@@ -137,9 +137,10 @@ def preprocess_file(
         progress: show progress bars.
 
     Raises:
-        InputError: as :func:`preprocess`; the message names the file.
+        InputError: as :func:`preprocess`; the message names the file; or ``path_out`` is ``path_in``.
         IntegrityError: the file is damaged.
     """
+    require_apart(path_out, path_in)
     with H5adSource(path_in, layer=layer) as source, about(path_in):
         return preprocess(
             source,

@@ -87,8 +87,8 @@ class CuratedFile:
         """
         if isinstance(given, pd.Series):
             return given
-        if isinstance(given, str | os.PathLike):
-            return read_split(Path(given), read_obs(self.path).index)
+        if isinstance(given, str | Path):
+            return read_split(given, read_obs(self.path).index)
         raise InputError(
             f"Not a split but {type(given).__name__}",
             where="split",

@@ -15,7 +15,7 @@ import torch
 
 from perturbench_lamin.contracts import SPLIT_NAMES, CuratedInfo
 from perturbench_lamin.errors import InputError, nearest
-from perturbench_lamin.files import atomic_path
+from perturbench_lamin.files import atomic_path, require_apart
 from perturbench_lamin.loading.counterfactuals import Counterfactuals, Group
 from perturbench_lamin.loading.curated import CuratedData, split_labels
 from perturbench_lamin.loading.curated_file import CuratedFile
@@ -101,8 +101,10 @@ def predict(
     config = config or PredictConfig()
     if which not in SPLIT_NAMES:
         raise InputError(f"Unknown split {which!r}", where="which", fix=nearest(which, SPLIT_NAMES))
-    model, info = load_model(checkpoint)
     file = CuratedFile.of(curated_path)
+    if out is not None:
+        require_apart(out, checkpoint, file.path)
+    model, info = load_model(checkpoint)
     cells = cells_for(file, info)
     asked = split_counterfactuals(cells, file.split(split), which, info, config)
     asked, data = with_controls(asked, cells, file, info, other_data=other_data)
