@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from perturbench_lamin.conditions import ObsKeys
-from perturbench_lamin.errors import InputError
+from perturbench_lamin.errors import InputError, IntegrityError
 
 SCHEMA_VERSION = "1"
 UNS_KEY = "perturbench"
@@ -55,6 +55,7 @@ class CuratedInfo:
 
         Raises:
             InputError: the file was not curated by this package, or by a newer schema.
+            IntegrityError: the block lacks a part, or has one of another kind.
         """
         block = uns.get(UNS_KEY)
         if block is None:
@@ -63,6 +64,19 @@ class CuratedInfo:
                 where=where,
                 fix="Make one with `perturbench-lamin preprocess`.",
             )
+        try:
+            return cls._parsed(block, where)
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise IntegrityError(
+                f"uns[{UNS_KEY!r}] is damaged ({type(error).__name__}: {str(error)!r})",
+                where=where,
+                fix="Fetch the file again, or curate it again with `perturbench-lamin preprocess`.",
+            ) from error
+
+    @classmethod
+    def _parsed(cls, block: Mapping[str, Any], where: object) -> CuratedInfo:
         if str(block["schema_version"]) != SCHEMA_VERSION:
             raise InputError(
                 f"Curated by schema {block['schema_version']}, this package reads schema {SCHEMA_VERSION}", where=where
@@ -73,4 +87,6 @@ class CuratedInfo:
             control=str(block["control"]),
             delimiter=str(block["delimiter"]) or None,
         )
-        return cls(str(block["dataset"]), keys, json.loads(block["parameters"]), block["conditions"])
+        conditions = block["conditions"]
+        conditions[["condition", "token"]]  # a table with these columns, or it is damaged
+        return cls(str(block["dataset"]), keys, json.loads(block["parameters"]), conditions)

@@ -107,8 +107,12 @@ def predict(
 def _split(curated: Path, split_file: Path | None) -> pd.Series | None:
     from perturbench_lamin.splitting.io import read_split
     from perturbench_lamin.splitting.obs import read_obs
+    from perturbench_lamin.storage.reading import about
 
-    return None if split_file is None else read_split(split_file, read_obs(curated).index)
+    if split_file is None:
+        return None
+    with about(curated, split_file):
+        return read_split(split_file, read_obs(curated).index)
 
 
 def _provenance(checkpoint: Path, curated: Path, split_file: Path | None) -> dict[str, str]:

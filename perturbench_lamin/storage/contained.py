@@ -15,6 +15,8 @@ from perturbench_lamin.storage.reading import AGAIN, reading
 
 INSIDE = "Copy what it points to into the file: files that point elsewhere are not read."
 
+ENCODING = ("encoding-type", "encoding-version")
+
 SMALL = 1 << 26
 """Bytes that any array may declare, stored or not: unwritten parts are fill values, which need no room."""
 
@@ -47,6 +49,9 @@ def require_contained(file: h5py.File, path: Path) -> None:
         _look(file.id, path, size, stored, groups, name, link)
     with reading(path):
         require_heaps(path, stored)
+    for name in ("/", *(name for name, link in links if isinstance(link, h5py.HardLink))):
+        with reading(path, name):
+            _read_encoding(file[name])
 
 
 def _look(
@@ -69,6 +74,12 @@ def _look(
             above = ["", *(name[:at] for at, letter in enumerate(name) if letter == "/")]
             if any(groups.get(parent) == groups[name] for parent in above):
                 raise IntegrityError(f"{place} is a group that holds itself", where=path, fix=AGAIN)
+
+
+def _read_encoding(element: Any) -> None:
+    """What a part says it is: anndata asks every one, so that damage here makes it another part."""
+    for word in ENCODING:
+        element.attrs.get(word)
 
 
 def _address(group: Any) -> Address:

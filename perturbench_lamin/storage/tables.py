@@ -107,7 +107,8 @@ class Table:
         if not columns.is_unique:
             twice = some(map(repr, columns[columns.duplicated()].unique()), 3)
             raise IntegrityError(f"{self._place} names a column twice: {twice}", where=self._path, fix=AGAIN)
-        absent = [] if self._whole is not None else [name for name in self.columns if name not in self._element]
+        with reading(self._path, self._place):
+            absent = [] if self._whole is not None else [name for name in self.columns if name not in self._element]
         if absent:
             raise IntegrityError(
                 f"{self._place} names columns that it has not: {some(map(repr, absent), 3)}",

@@ -356,8 +356,8 @@ class Worker:
         """What it makes of a file, given in one of the verb's ways."""
         if self.process is None:
             words = [sys.executable, str(HERE / "fuzz_h5ad.py"), self.verb, "--worker", str(self.folder)]
-            errors = (self.folder / f"{self.verb}.stderr").open("ab")
-            self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
+            with (self.folder / f"{self.verb}.stderr").open("ab") as errors:
+                self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.write(json.dumps([str(path), way]).encode() + b"\n")
@@ -369,14 +369,17 @@ class Worker:
         kind = "crash" if ready else "hang"
         self.process.kill()
         code = self.process.wait()
-        self.process = None
+        self.close()
         return {"kind": kind, "said": f"ended with {code}"}
 
     def close(self) -> None:
         """End the process."""
-        if self.process is not None and self.process.stdin:
-            self.process.stdin.close()
+        if self.process is not None and self.process.stdin and self.process.stdout:
+            with contextlib.suppress(BrokenPipeError):
+                self.process.stdin.close()
             self.process.wait()
+            self.process.stdout.close()
+            self.process = None
 
 
 # ---- the fuzz
