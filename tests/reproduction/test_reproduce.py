@@ -127,9 +127,11 @@ def test_the_gene_table_is_taken_as_recorded_where_raw_files_are(recorded, lamin
 
     (tmp_path / "mine.csv").write_text("ENSG1,A,1,2,x\n")
     given = gene_tables.gene_source(str(tmp_path / "mine.csv"))
-    genes = "artifacts.save(artifacts.load(gene_file), 'genes/tiny.csv', 'Genes')"
+    read = "Path('copied.csv').write_text(artifacts.load({}).read_text())"
+    copied = read + "\nartifacts.save('copied.csv', '{}', 'Genes')"
+    genes = copied.format("gene_file", "genes/tiny.csv")
     recorded_steps.record(lamin, tmp_path, "genes", "recordedst08", {"gene_file": given.uid}, genes)
-    use = "artifacts.save(artifacts.load('genes/tiny.csv'), 'curated/by_genes.csv', 'Named by genes')"
+    use = copied.format("'genes/tiny.csv'", "curated/by_genes.csv")
     recorded_steps.record(lamin, tmp_path, "use", "recordedst09", {}, use)
     plan = trace(find("curated/by_genes.csv"), "raw")
     assert [step.name for step in plan.steps] == ["use"]
