@@ -49,8 +49,8 @@ class CPAHyperparameters(GradientHyperparameters):
             the others train the adversaries.
         n_warmup_epochs: the epochs 0 … n_warmup_epochs train the model alone; with 0 none does.
         generator_every_batch: whether the batches that train the adversaries train the model too.
-        lr_schedule: whether both learning rates fall with ``val_loss``, as every model's; False, with adversaries, as in
-            the reference, where they are never stepped.
+        lr_schedule: whether both learning rates fall with ``val_loss``, as every model's; False leaves them as they
+            are, where there are adversaries, as the reference does.
         embedding: a key of obsm whose rows stand in for expression as the encoder's input; empty for none.
         sample_prediction: whether predictions sample the basal code, with fixed noise, as the reference does with
             fresh noise; by default they take its mean.
@@ -90,9 +90,9 @@ class CPA(PerturbationModel):
     Asked for another perturbation, it encodes control cells and decodes with that perturbation.
 
     Where this departs from the public code: both learning rates follow their schedule, which is never stepped
-    there (``lr_schedule``); ``val_loss`` is the error of counterfactual predictions, as for every model, and not a loss that falls
-    when adversaries fail; without adversaries there is no adversary's step, which fails there; predictions take the
-    mean of q. ``adv_steps`` means the same: published values were found with it.
+    there (``lr_schedule``); ``val_loss`` is the error of counterfactual predictions, as for every model, and not a
+    loss that falls when adversaries fail; without adversaries there is no adversary's step, which fails there;
+    predictions take the mean of q. ``adv_steps`` means the same: published values were found with it.
     """
 
     name: ClassVar[str] = "cpa"
