@@ -9,10 +9,10 @@ NOTEBOOKS = $(wildcard ingestion/*.ipynb curation/*.ipynb training/*.ipynb evalu
 #   make install PIP_OPTIONS="--index-url <index>"
 PIP_OPTIONS ?=
 
-.PHONY: help install demo test lint unit bench lock clean
+.PHONY: help install demo test lint unit bench gpu gpu-wheels lock clean
 
 help:  ## Show this help
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 install: $(INSTALLED)  ## Make .venv with the pinned dependencies
 
@@ -38,6 +38,25 @@ unit: install
 
 bench: install  ## Measure speed and memory, and write the benchmark report
 	$(BIN)/python tests/benchmarks/report.py
+
+# On the machine with the GPU: its own Python and torch, no installation, no network.
+GPU_PYTHON ?= python3
+gpu:  ## Check the models, the scores and their speed on a GPU, and write docs/gpu.md
+	$(GPU_PYTHON) tests/gpu/gpu_check.py
+
+# What a Python with torch, lightning, numba, h5py and pyarrow may lack; for another version: GPU_VERSION=3.13.
+GPU_VERSION ?= 3.12
+GPU_PACKAGES ?= anndata array-api-compat donfig google-crc32c legacy-api-wrap natsort numcodecs pandas pytz scverse-misc \
+  session-info2 tzdata zarr
+gpu-wheels: install  ## Collect in .whl what that machine may lack, to be carried there
+	rm -rf .whl
+	for package in $(GPU_PACKAGES); do \
+	  $(BIN)/python -m pip download --quiet --no-deps --only-binary=:all: --dest .whl \
+	    --python-version $(GPU_VERSION) --implementation cp \
+	    $(foreach n,28 27 24 17 12 5,--platform manylinux_2_$(n)_x86_64) --platform manylinux2014_x86_64 \
+	    "$$($(BIN)/python -c 'import sys; from importlib.metadata import version; print(f"{sys.argv[1]}=={version(sys.argv[1])}")' $$package)" \
+	    || exit 1; \
+	done
 
 lock:  ## Resolve the dependencies anew into constraints.txt (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --fork-strategy fewest --python-version 3.11 \

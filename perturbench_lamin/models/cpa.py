@@ -49,6 +49,8 @@ class CPAHyperparameters(GradientHyperparameters):
             the others train the adversaries.
         n_warmup_epochs: the epochs 0 … n_warmup_epochs train the model alone; with 0 none does.
         generator_every_batch: whether the batches that train the adversaries train the model too.
+        lr_schedule: whether both learning rates fall with ``val_loss``, as every model's; False leaves them as they
+            are, where there are adversaries, as the reference does.
         embedding: a key of obsm whose rows stand in for expression as the encoder's input; empty for none.
         sample_prediction: whether predictions sample the basal code, with fixed noise, as the reference does with
             fresh noise; by default they take its mean.
@@ -75,6 +77,7 @@ class CPAHyperparameters(GradientHyperparameters):
     adv_steps: int = 2
     n_warmup_epochs: int = 5
     generator_every_batch: bool = False
+    lr_schedule: bool = True
     embedding: str = ""
     sample_prediction: bool = False
 
@@ -87,9 +90,9 @@ class CPA(PerturbationModel):
     Asked for another perturbation, it encodes control cells and decodes with that perturbation.
 
     Where this departs from the public code: both learning rates follow their schedule, which is never stepped
-    there; ``val_loss`` is the error of counterfactual predictions, as for every model, and not a loss that falls
-    when adversaries fail; without adversaries there is no adversary's step, which fails there; predictions take the
-    mean of q. ``adv_steps`` means the same: published values were found with it.
+    there (``lr_schedule``); ``val_loss`` is the error of counterfactual predictions, as for every model, and not a
+    loss that falls when adversaries fail; without adversaries there is no adversary's step, which fails there;
+    predictions take the mean of q. ``adv_steps`` means the same: published values were found with it.
     """
 
     name: ClassVar[str] = "cpa"
@@ -150,6 +153,11 @@ class CPA(PerturbationModel):
         both = own, self.adam(self.adversaries.parameters())
         # Lightning warns of a metric to watch where the model steps its optimisers itself.
         return [pair["optimizer"] for pair in both], [pair["lr_scheduler"]["scheduler"] for pair in both]
+
+    def on_train_epoch_end(self) -> None:
+        """Step the schedules, unless they are to stand still as in the reference."""
+        if self.settings.lr_schedule or not self.settings.use_adversary:
+            super().on_train_epoch_end()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         """Train the model, the adversaries, or both on one batch, as the schedule says."""

@@ -37,21 +37,23 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 CELLS, GENES, NONZEROS, PERTURBATIONS, STATES, BATCH = 100_000, 4_000, 457, 188, 3, 4_000
 
 
-def simulated(cells: int = CELLS) -> CuratedData:
+def simulated(
+    cells: int = CELLS, genes: int = GENES, *, nonzeros: int = NONZEROS, perturbations: int = PERTURBATIONS
+) -> CuratedData:
     """Cells of random expression: 10 % controls, 188 perturbations, 3 cell lines."""
     rng = np.random.default_rng(0)
-    # Genes of a cell: one from each of NONZEROS blocks, so that they are distinct and sorted.
-    edges = np.linspace(0, GENES, NONZEROS + 1).astype(np.int64)
-    columns = (edges[:-1] + rng.random((cells, NONZEROS)) * np.diff(edges)).astype(np.int32)
-    values = rng.random(cells * NONZEROS, dtype=np.float32)
-    X = sparse.csr_matrix((values, columns.ravel(), np.arange(0, cells * NONZEROS + 1, NONZEROS)), (cells, GENES))
-    names = np.array(["control", *(f"P{number}" for number in range(PERTURBATIONS))])
+    # Genes of a cell: one from each of as many blocks, so that they are distinct and sorted.
+    edges = np.linspace(0, genes, nonzeros + 1).astype(np.int64)
+    columns = (edges[:-1] + rng.random((cells, nonzeros)) * np.diff(edges)).astype(np.int32)
+    values = rng.random(cells * nonzeros, dtype=np.float32)
+    X = sparse.csr_matrix((values, columns.ravel(), np.arange(0, cells * nonzeros + 1, nonzeros)), (cells, genes))
+    names = np.array(["control", *(f"P{number}" for number in range(perturbations))])
     condition = names[np.where(rng.random(cells) < 0.1, 0, rng.integers(1, len(names), cells))]
     obs = pd.DataFrame({"condition": condition, "cell_type": [f"L{i}" for i in rng.integers(0, STATES, cells)]})
     obs.index = obs.index.astype(str)
     keys = ObsKeys()
     info = CuratedInfo("simulated", keys, {}, token_table(obs["condition"], keys))
-    return curated(X, obs.astype("category"), [f"g{i}" for i in range(GENES)], info)
+    return curated(X, obs.astype("category"), [f"g{i}" for i in range(genes)], info)
 
 
 def plain_vectorised(data: SplitData) -> Iterator[tuple]:

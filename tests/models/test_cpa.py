@@ -193,11 +193,12 @@ def test_adversaries_improve_in_their_steps_and_lose_in_the_models():
     assert loose.cross_entropy(batch) > 1.05 * idle.cross_entropy(batch), "the encoder must hide what it would not"
 
 
-def test_both_learning_rates_fall_without_progress():
-    still = VALUES | {"lr": 1e-7, "n_warmup_epochs": 1}
+@pytest.mark.parametrize(("lr_schedule", "expected"), [(True, 2e-8), (False, 1e-7)])
+def test_both_learning_rates_fall_without_progress(lr_schedule, expected):
+    still = VALUES | {"lr": 1e-7, "n_warmup_epochs": 1, "lr_schedule": lr_schedule}
     _, trainer = fitted("cpa", DATA, SPLIT, still, epochs=18, batch_size=500)
     rates = [optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers]
-    assert rates == pytest.approx([2e-8, 2e-8], rel=1e-9, abs=0)
+    assert rates == pytest.approx([expected] * 2, rel=1e-9, abs=0)
 
 
 def test_a_sampled_prediction_has_the_same_noise_whatever_the_perturbation():

@@ -68,6 +68,7 @@ DEFAULTS: dict[str, dict] = {
         "adv_steps": 2,
         "n_warmup_epochs": 5,
         "generator_every_batch": False,
+        "lr_schedule": True,
         "embedding": "",
         "sample_prediction": False,
     },
