@@ -146,7 +146,7 @@ def _check_migrations(database: sqlite3.Connection, root: Path) -> None:
             raise ChainError(
                 f"The instance is of an older version of {app} (migration {applied:04d}; installed: {installed:04d})",
                 where=root,
-                fix="Copy it, then migrate it with: lamin migrate deploy",
+                fix="Back it up; then, in its folder: lamin migrate deploy",
             )
 
 

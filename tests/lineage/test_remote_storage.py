@@ -125,7 +125,8 @@ def test_a_leaderboard_in_the_storage_is_shown_with_a_command_that_can_be_pasted
         assert ("0.5 ± 0.1" in told) == (show is _show_leaderboard)
 
 
-def test_pages_show_files_of_the_storage_once_they_are_seen_to_be_intact(bucket, tmp_path):
+def test_pages_show_files_of_the_storage_once_they_are_seen_to_be_intact(bucket, tmp_path, monkeypatch):
+    from perturbench_lamin.browse import read_instance as module
     from perturbench_lamin.browse.files_state import FileState, file_states
     from perturbench_lamin.browse.read_instance import read_instance
 
@@ -144,3 +145,12 @@ def test_pages_show_files_of_the_storage_once_they_are_seen_to_be_intact(bucket,
     assert records[shown.uid].location.startswith("s3://bench/prefix")
     states = file_states(read_instance(fetch_all=True).artifacts.values(), verify=True)
     assert states[other.uid] is FileState.VERIFIED
+
+    def no_network(artifact):
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr(module, "local_copy", no_network)
+    with pytest.warns(UserWarning, match="Files in s3://bench/prefix.* are not shown: no network"):
+        records = read_instance().artifacts
+    states = file_states(records.values(), verify=False)
+    assert {states[one.uid] for one in (shown, gone, other)} == {FileState.REMOTE}
