@@ -89,7 +89,7 @@ def _tasks() -> Iterator[tuple[str, str]]:
 
 
 @click.command(cls=Verb, lists=[("Tasks", _tasks)])
-@click.argument("source", metavar="OBS.csv|h5ad", type=CELLS_IN)
+@click.argument("source", metavar="OBS.csv|tsv|h5ad", type=CELLS_IN)
 @click.option("--task", required=True, metavar="TASK", help="One of those above.")
 @click.option("--out", required=True, type=FileOut(), metavar="OUT.csv", help="The file to write.")
 @keys_options
