@@ -21,6 +21,7 @@ from perturbench_lamin.loading.curated import CuratedData, split_labels
 from perturbench_lamin.loading.curated_file import CuratedFile
 from perturbench_lamin.loading.dataset import SplitData
 from perturbench_lamin.models.base import PerturbationModel
+from perturbench_lamin.splitting.summary import tell_seen
 from perturbench_lamin.training.checkpoint import CheckpointInfo, load_model
 from perturbench_lamin.training.device import torch_device
 from perturbench_lamin.training.exhaustion import exhaustion_explained
@@ -104,6 +105,8 @@ def predict(
     model, info = load_model(checkpoint)
     file = CuratedFile(curated_path)
     cells = cells_for(file, info)
+    if which != "train":
+        tell_seen(cells.obs, pd.Series(split_labels(split, cells), index=cells.obs.index), cells.info.keys, (which,))
     asked = split_counterfactuals(cells, split, which, info, config)
     asked, data = with_controls(asked, cells, file, info, other_data=other_data)
     return predict_groups(

@@ -16,6 +16,8 @@ from tqdm import tqdm
 
 from perturbench_lamin.errors import InputError, PerturbenchError
 from perturbench_lamin.loading.curated_file import CuratedFile
+from perturbench_lamin.loading.header import read_header
+from perturbench_lamin.splitting.summary import tell_seen
 from perturbench_lamin.training import study as studies
 from perturbench_lamin.training.callbacks import DivergenceError
 from perturbench_lamin.training.fit import fit
@@ -45,6 +47,8 @@ def search(task: Search, *, jobs: int = 1, elsewhere: bool = False, progress: bo
     Raises:
         InputError: data, configuration and study do not fit each other, or every trial has failed.
     """
+    header = read_header(task.curated_path)
+    tell_seen(header.obs, task.split.reindex(header.obs.index), header.info.keys)  # once, for all trials
     with studies.quiet_optuna():
         study = task.open()
         with tqdm(total=task.config.trials, desc="Trials", unit="trial", disable=not progress) as bar:
