@@ -48,7 +48,8 @@ def search(task: Search, *, jobs: int = 1, elsewhere: bool = False, progress: bo
         InputError: data, configuration and study do not fit each other, or every trial has failed.
     """
     header = read_header(task.curated_path)
-    tell_seen(header.obs, task.split.reindex(header.obs.index), header.info.keys)  # once, for all trials
+    labels = task.split.reindex(header.obs.index).fillna("")  # a split of other cells is the trials' to refuse
+    tell_seen(header.obs, labels, header.info.keys)  # once, for all trials
     with studies.quiet_optuna():
         study = task.open()
         with tqdm(total=task.config.trials, desc="Trials", unit="trial", disable=not progress) as bar:
