@@ -30,6 +30,9 @@ NO_PERTURBATION = NO_VALUE | {"na", "none"}
 UNSEEN = ("Cc", "Cf", "Zl", "Zp")
 """Unicode's categories of characters that nobody sees: control and format characters, separators of lines."""
 
+Column = tuple[np.ndarray, Any]
+"""Each cell's code, −1 for a missing value, and the values."""
+
 
 @dataclass(frozen=True)
 class ObsKeys:
@@ -170,11 +173,11 @@ def check_obs(
     Raises:
         InputError: see :func:`require_obs`.
     """
-    require_obs(obs, keys, where=where, controls=controls)
-    codes, values = pd.factorize(obs[keys.perturbation])
+    columns = _require(obs, keys, where, controls)
+    codes, values = columns[keys.perturbation]
     names = [str(value) for value in values]
     spelled = _spellings(names, keys, set(like), tokens or keys.known_by)
-    remarks = (*_spelling_remarks(spelled, set(like)), *_gap_remarks(obs, keys, where))
+    remarks = (*_spelling_remarks(spelled, set(like)), *_gap_remarks(columns, keys, where))
     if all(name == spelling for name, spelling in spelled.items()):
         return CheckedObs(obs, remarks)
     column: Any = np.array([spelled[name] for name in names], dtype=object)[codes]
@@ -190,28 +193,37 @@ def require_obs(obs: pd.DataFrame, keys: ObsKeys, *, where: object = "obs", cont
         InputError: a column is unknown or has missing or blank values, a name has spaces at its ends or invisible
             characters, a cell name occurs twice, or (with ``controls``) no cell has the control value.
     """
+    _require(obs, keys, where, controls)
+
+
+def _require(obs: pd.DataFrame, keys: ObsKeys, where: object, controls: bool) -> dict[str, Column]:
+    """As :func:`require_obs`; returns the columns, each looked through once: a million texts take a while."""
     if not is_bare(keys.control):
         raise InputError(
             f"The control value {keys.control!r} has spaces at its ends, or invisible characters",
             where="control",
             fix=f"Give {bare(keys.control)!r}, and take them away in the table, too.",
         )
+    columns: dict[str, Column] = {}
     for column in dict.fromkeys((keys.perturbation, *keys.covariates)):
         if column not in obs.columns:
             raise InputError(f"No column {column!r}", where=where, fix=nearest(column, obs.columns))
-        _require_values(obs, column, keys.delimiter if column == keys.perturbation else None, where)
+        columns[column] = pd.factorize(obs[column])
+        delimiter = keys.delimiter if column == keys.perturbation else None
+        _require_values(column, columns[column], obs.index, delimiter, where)
     if not obs.index.is_unique:
         twice = obs.index[obs.index.duplicated()].unique()
         raise InputError(
             f"{len(twice):,} cell names occur more than once", where=where, fix=f"Make them unique: {some(twice, 3)}."
         )
-    conditions = [str(value) for value in pd.factorize(obs[keys.perturbation])[1]]
+    conditions = [str(value) for value in columns[keys.perturbation][1]]
     if controls and all(keys.known_by(condition) for condition in conditions):
         raise InputError(
             f"No cell has the control value {keys.control!r} in column {keys.perturbation!r}",
             where=where,
             fix=nearest(keys.control, conditions),
         )
+    return columns
 
 
 def bare(text: str) -> str:
@@ -224,17 +236,17 @@ def is_bare(text: str) -> bool:
     return text == (text.strip() if text.isprintable() else bare(text))
 
 
-def _require_values(obs: pd.DataFrame, column: str, delimiter: str | None, where: object) -> None:
+def _require_values(column: str, found: Column, cells: pd.Index, delimiter: str | None, where: object) -> None:
     """Check that each cell has a value, and that what is seen of it is all there is."""
-    codes, values = pd.factorize(obs[column])
+    codes, values = found
     texts = [value if isinstance(value, str) else None for value in values]
     blank = np.array([text is not None and not bare(text) for text in texts] + [True], dtype=bool)
-    bad = blank[codes]  # the last one is for -1, a missing value
-    if bad.any():
+    if blank[:-1].any() or codes.min(initial=0) < 0:
+        bad = blank[codes]  # the last one is for -1, a missing value
         raise InputError(
             f"Column {column!r} has no value in {int(bad.sum()):,} cells",
             where=where,
-            fix=f"First such cell: {obs.index[bad][0]}. Fill or remove them.",
+            fix=f"First such cell: {cells[bad][0]}. Fill or remove them.",
         )
     padded = [text is not None and not all(map(is_bare, _parts(text, delimiter))) for text in texts]
     if any(padded):
@@ -278,17 +290,16 @@ def _spelling_remarks(spelled: dict[str, str], like: set[str]) -> Iterable[Remar
             yield Remark("spelling", count, f"{what}: {listed}.", listed)
 
 
-def _gap_remarks(obs: pd.DataFrame, keys: ObsKeys, where: object) -> Iterable[Remark]:
+def _gap_remarks(columns: dict[str, Column], keys: ObsKeys, where: object) -> Iterable[Remark]:
     """Names that a missing value may have become."""
-    for column in dict.fromkeys((keys.perturbation, *keys.covariates)):
-        codes, values = pd.factorize(obs[column])
+    for column, (codes, values) in columns.items():
         own = column == keys.perturbation
         gaps = [
             any(part.lower() in (NO_PERTURBATION if own else NO_VALUE) for part in _named(str(value), keys, own))
             for value in values
         ]
-        cells = int(np.array(gaps, dtype=bool)[codes].sum())
-        if cells:
+        if any(gaps):
+            cells = int(np.array(gaps, dtype=bool)[codes].sum())
             shown = some(repr(str(value)) for value, gap in zip(values, gaps, strict=True) if gap)
             what = "a perturbation" if own else "a value"
             yield Remark(

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from perturbench_lamin.catalog.dataset import Dataset
 from perturbench_lamin.chain.step import Output, Step
-from perturbench_lamin.errors import InputError
+from perturbench_lamin.errors import InputError, some
 from perturbench_lamin.lineage import keys
 
 MODELS = ("control_mean", "perturbation_mean", "additive", "linear", "latent_additive")
+CAN = (
+    "Models that can: control_mean, perturbation_mean, and linear_embedding where an embedding of genes or of "
+    "perturbations (the verb pretrain makes one) has them."
+)
+logger = logging.getLogger(__name__)
+
 GENES = "ingest genes"
 """The name of the step that registers the gene table."""
 
@@ -105,6 +112,27 @@ def chosen_tasks(dataset: Dataset, config: BenchmarkConfig) -> tuple[str, ...]:
     return tuple(dict.fromkeys(dataset.task(name).name for name in named))
 
 
+def models_for(dataset: Dataset, task: str, models: Sequence[str]) -> tuple[str, ...]:
+    """The models that can be trained for a task, each once; logs which cannot.
+
+    Raises:
+        InputError: there is no such model or task, or none can.
+    """
+    from perturbench_lamin.models.registry import model_class
+    from perturbench_lamin.splitting.tasks import TASKS
+
+    named = tuple(dict.fromkeys(models))
+    if not TASKS[dataset.task(task).method].asks_unseen:
+        return named
+    able = tuple(model for model in named if model_class(model).predicts_unseen())
+    if not able:
+        raise InputError(f"None of {some(named)} predicts unseen perturbations", where=f"task {task}", fix=CAN)
+    if len(able) < len(named):
+        left_out = some(model for model in named if model not in able)
+        logger.warning("Left out of the task %s, which asks for unseen perturbations: %s. %s", task, left_out, CAN)
+    return able
+
+
 def trainings(config: BenchmarkConfig) -> list[tuple[str, int]]:
     """(model, seed) of every training of a task; a model without randomness is trained once.
 
@@ -122,7 +150,7 @@ def trainings(config: BenchmarkConfig) -> list[tuple[str, int]]:
 
 def _task_steps(dataset: Dataset, task: str, config: BenchmarkConfig) -> list[Step]:
     """Train and evaluate every model on a task, and rank them."""
-    pairs = trainings(config)
+    pairs = trainings(replace(config, models=models_for(dataset, task, config.models)))
     train = [train_step(dataset, task, model, seed, config) for model, seed in pairs]
     evaluate = [evaluate_step(dataset, task, model, seed, config) for model, seed in pairs]
     both = itertools.chain.from_iterable(zip(train, evaluate, strict=True))

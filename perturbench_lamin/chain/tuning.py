@@ -16,6 +16,7 @@ from perturbench_lamin.chain.benchmark import (
     data_steps,
     evaluate_step,
     leaderboard_step,
+    models_for,
     on_task,
     train_step,
     tuned,
@@ -60,7 +61,7 @@ def tuning_steps(dataset: Dataset, config: BenchmarkConfig, tuning: TuningConfig
 def _study(dataset: Dataset, task: str, config: BenchmarkConfig, tuning: TuningConfig) -> list[Step]:
     steps, evaluations = [], []
     seeds = tuple(dict.fromkeys(config.seeds))
-    for model in dict.fromkeys(config.models):
+    for model in models_for(dataset, task, config.models):
         search = _tune(dataset, task, model, config, tuning)
         best = Output(search.name, keys.study_best(dataset.name, task, model))
         winners = [train_step(dataset, task, model, seed, config, best) for seed in seeds]

@@ -75,7 +75,7 @@ def evaluate(
     with on_device(device) as used:
         true = load_truth(truth, keys, needs, chosen.conventions.n_components, training)
         found = [*_reference_notes(metrics, training), *notes.of_logarithms("", "true", true.moments)]
-        found += notes.of_names("", true.remarks)
+        found += [*notes.of_names("", true.remarks), *_training_notes(true)]
         tables: list[pd.DataFrame] = []
         effects = Effects.of(true)
 
@@ -147,6 +147,10 @@ def _reference_notes(metrics: Sequence[Metric], training: Source | None) -> Iter
     if affected and training is None:
         text = f"No training cells: the perturbation mean of {some(affected)} is that of the truth's conditions."
         yield Note("reference", "", len(affected), text)
+
+
+def _training_notes(truth: Truth) -> Iterable[Note]:
+    return notes.of_training(truth.groups, truth.training.groups) if truth.training else ()
 
 
 def _require_names(predictions: Mapping[str, Source]) -> None:

@@ -28,7 +28,7 @@ class Note:
 
     Attributes:
         kind: a word to filter by: ``missing``, ``not scored``, ``controls``, ``collapse``, ``logfc``, ``scale``,
-            ``fold change``, ``undefined``, ``reference``, ``baseline``, or that of a
+            ``fold change``, ``undefined``, ``reference``, ``baseline``, ``training``, or that of a
             :class:`~perturbench_lamin.conditions.Remark`.
         model: the model it is about; empty where it is about all.
         count: of what the message says.
@@ -48,6 +48,14 @@ def of_names(model: str, remarks: Iterable[Remark]) -> Iterator[Note]:
     """What a reader must know of the names of conditions."""
     for remark in remarks:
         yield Note(remark.kind, model, remark.count, remark.message)
+
+
+def of_training(groups: Groups, training: Groups) -> Iterator[Note]:
+    """Which conditions of the truth are among the training cells: nothing is predicted there."""
+    if seen := sorted(set(groups.perturbed) & set(training.perturbed)):
+        names = some(map(pair_name, seen))
+        text = f"{len(seen):,} of {len(groups.perturbed):,} conditions are in the training cells, too: {names}."
+        yield Note("training", "", len(seen), text)
 
 
 def of_scale(model: str, predicted: np.ndarray, true: np.ndarray, *, by_controls: bool) -> Iterator[Note]:

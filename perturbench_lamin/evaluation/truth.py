@@ -133,7 +133,7 @@ def load_truth(
         expression = DenseGroups(X, groups.rows, order) if "expression" in needs else None
         genes = cells.genes[order]
     own = Observed(groups, moments)
-    seen, further = (own, ()) if training is None else _read_training(training, keys, genes, own.states)
+    seen, further = (own, ()) if training is None else _read_training(training, keys, genes, own)
     return Truth(
         genes, groups, moments, basis, projected, seen.means(), seen.singles(keys), expression, tests, controls,
         None if training is None else seen, (*remarks, *further),
@@ -181,16 +181,16 @@ def _sorted_controls(X: Any, groups: Groups, order: np.ndarray) -> dict[State, S
 
 
 def _read_training(
-    source: Source, keys: ObsKeys, genes: pd.Index, states: set[State]
+    source: Source, keys: ObsKeys, genes: pd.Index, true: Observed
 ) -> tuple[Observed, tuple[Remark, ...]]:
     with open_cells(source, "training") as opened:
-        cells, remarks = accept_training(opened, keys)
+        cells, remarks = accept_training(opened, keys, true.groups)
         order = gene_order(genes, cells)
         groups, watch = group_cells(cells.obs, keys), ScaleWatch()
         moments = aggregate(cells, groups.codes, len(groups.pairs), inspect=watch.see)
         watch.require_log1p(cells.where)
         seen = Observed(groups, moments.take(np.arange(len(groups.pairs)), order))
-        if missing := sorted(states - seen.states):
+        if missing := sorted(true.states - seen.states):
             raise InputError(
                 f"No perturbed training cells in {len(missing):,} covariate states of the truth",
                 where=cells.where,

@@ -97,13 +97,17 @@ def accept_truth(cells: Cells, keys: ObsKeys) -> tuple[Cells, tuple[Remark, ...]
     return cells, checked.remarks
 
 
-def accept_training(cells: Cells, keys: ObsKeys) -> tuple[Cells, tuple[Remark, ...]]:
+def accept_training(cells: Cells, keys: ObsKeys, truth: Groups) -> tuple[Cells, tuple[Remark, ...]]:
     """Check the annotation of training cells, as :func:`accept_truth`; they need no controls.
+
+    Returns:
+        The cells, conditions spelled as in the truth where it has them; and remarks on its names.
 
     Raises:
         InputError: see :func:`~perturbench_lamin.conditions.require_obs`.
     """
-    checked = check_obs(cells.obs, keys, where=cells.where, controls=False)
+    spelled = {condition for _, condition in truth.pairs}
+    checked = check_obs(cells.obs, keys, where=cells.where, controls=False, like=spelled)
     return replace(cells, obs=checked.obs), checked.remarks
 
 

@@ -94,13 +94,13 @@ def asked_pairs(
     _require_values([state for state, _ in pairs], keys, vocabulary)
     controls = _controls(data, labels, {state for state, _ in pairs})
     cells = SplitData.build(data, np.where(controls, CONTROLS, ""), CONTROLS, vocabulary)
+    _require_distinct(pairs, tokens)
     conditions = (keys.control, *(condition for condition in tokens if condition != keys.control))
-    place = {condition: number for number, condition in enumerate(vocabulary.conditions)}
     cells = replace(
         cells,
         conditions=conditions,
         perturbations=vocabulary.encode_perturbations([tokens.get(condition, ()) for condition in conditions]),
-        condition_ids=np.array([place.get(condition, -1) for condition in conditions], dtype=np.int64),
+        condition_ids=vocabulary.condition_ids({condition: tokens.get(condition, ()) for condition in conditions}),
     )
     return AskedPairs(cells, include_control=True, pairs=tuple(pairs), **settings)
 
@@ -124,6 +124,19 @@ def tokens_of(conditions: Sequence[str], info: CuratedInfo, vocabulary: Vocabula
                     fix=nearest(token, vocabulary.perturbations),
                 )
     return found
+
+
+def _require_distinct(pairs: Sequence[Pair], tokens: Mapping[str, Sequence[str]]) -> None:
+    """A condition may be asked for under any name, but once in a state."""
+    asked: dict[tuple[State, frozenset[str]], str] = {}
+    for state, condition in pairs:
+        first = asked.setdefault((state, frozenset(tokens[condition])), condition)
+        if first != condition:
+            raise InputError(
+                f"{first!r} and {condition!r} in {'/'.join(state)} are one condition",
+                where="the conditions asked for",
+                fix="Remove one of them.",
+            )
 
 
 def _require_values(states: Sequence[State], keys: ObsKeys, vocabulary: Vocabulary) -> None:

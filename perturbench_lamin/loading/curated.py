@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from perturbench_lamin.conditions import require_obs
+from perturbench_lamin.conditions import Remark, check_obs
 from perturbench_lamin.contracts import CuratedInfo
 from perturbench_lamin.errors import InputError, nearest, some
 from perturbench_lamin.loading.checked_chunks import require_finite
 from perturbench_lamin.loading.compact_rows import CompactRows, read_compact
 from perturbench_lamin.loading.header import read_info
 from perturbench_lamin.loading.row_store import RowStore, unpack
+from perturbench_lamin.loading.vocabulary import tokens_by_table
 from perturbench_lamin.storage.anndata_file import AnnDataFile
 
 
@@ -29,12 +30,13 @@ class CuratedData:
         X: log1p expression, cells × genes, canonical CSR of float32: scipy's in memory, or what is read by rows
             alone: a :class:`~perturbench_lamin.loading.compact_rows.CompactRows` where it was read with
             ``memory="compact"``, a :class:`~perturbench_lamin.loading.row_store.RowStore` with ``memory="disk"``.
-        obs: the cells' table.
+        obs: the cells' table; each condition has one spelling.
         genes: the names of the columns of ``X``.
         info: the file's words about itself.
         source: where it came from, for error messages.
         embedding: an obsm matrix (cells × width, float32), where one was asked for.
         embedding_name: its key in obsm.
+        remarks: on the names of conditions and covariates.
     """
 
     X: Any
@@ -44,6 +46,7 @@ class CuratedData:
     source: str = "data"
     embedding: np.ndarray | None = None
     embedding_name: str = ""
+    remarks: tuple[Remark, ...] = ()
 
     @property
     def embedding_widths(self) -> dict[str, int]:
@@ -155,11 +158,11 @@ def split_labels(split: pd.Series, data: CuratedData) -> np.ndarray:
 
 
 def _together(X: Any, obs: pd.DataFrame, genes: Any, info: CuratedInfo, source: str) -> CuratedData:
-    require_obs(obs, info.keys, where=source, controls=False)
+    checked = check_obs(obs, info.keys, where=source, controls=False, tokens=tokens_by_table(info))
     names = tuple(str(gene) for gene in genes)
     if len(set(names)) < len(names):
         raise InputError("Gene names occur more than once", where=source, fix="Make var names unique.")
-    return CuratedData(X, obs, names, info, source)
+    return CuratedData(X, checked.obs, names, info, source, remarks=checked.remarks)
 
 
 def _canonical(X: Any, source: str) -> sparse.csr_matrix:

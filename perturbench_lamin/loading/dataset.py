@@ -120,6 +120,7 @@ class SplitData:
         condition, conditions = _codes(obs[keys.perturbation].astype(str))
         state, states = _codes(covariate_states(obs, keys.covariates))
         is_control = np.array([label == keys.control for label in conditions], dtype=bool)[condition]
+        tokens = condition_tokens(conditions, data.info)
         return cls(
             name=name,
             X=data.X,
@@ -129,9 +130,9 @@ class SplitData:
             is_control=is_control,
             conditions=conditions,
             states=states,
-            perturbations=vocabulary.encode_perturbations(condition_tokens(conditions, data.info).values()),
+            perturbations=vocabulary.encode_perturbations(tokens.values()),
             covariates=vocabulary.encode_states(states),
-            condition_ids=_ids(conditions, tuple(vocabulary.conditions)),
+            condition_ids=vocabulary.condition_ids(tokens),
             state_ids=_ids(states, vocabulary.states),
             controls=_control_groups(rows, state, is_control, len(states)),
             embedding=data.embedding,

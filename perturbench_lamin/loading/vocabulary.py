@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +14,11 @@ from perturbench_lamin.contracts import CuratedInfo
 from perturbench_lamin.errors import InputError, nearest, some
 
 State = tuple[str, ...]
+
+UNSEEN_PERTURBATIONS = (
+    "This model cannot predict them. control_mean and perturbation_mean can, and linear_embedding where an embedding "
+    "of genes or of perturbations has them (`perturbench-lamin pretrain` makes one); or exclude them from the split."
+)
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,15 @@ class Vocabulary:
             row[[place[token] for token in tokens]] = 1
         return rows
 
+    def condition_ids(self, tokens: Mapping[str, Sequence[str]]) -> np.ndarray:
+        """The ids of conditions, known by their tokens whatever their names; −1 where training lacks one (int64).
+
+        Args:
+            tokens: condition → its tokens.
+        """
+        place = {frozenset(names): number for number, names in enumerate(self.conditions.values())}
+        return np.array([place.get(frozenset(names), -1) for names in tokens.values()], dtype=np.int64)
+
     def encode_states(self, states: Sequence[State]) -> np.ndarray:
         """One-hot rows, all covariates side by side (states × n_covariates, float32).
 
@@ -115,12 +129,13 @@ class Vocabulary:
         tokens = sorted(set().union(*strange.values())) if strange else []
         if tokens:
             count = int(labels.map(lambda label: bool(strange[label])).sum())
-            raise _unseen("perturbations", tokens, count, where)
+            raise _unseen("perturbations", tokens, count, where, UNSEEN_PERTURBATIONS)
         for key, values in self.covariates.items():
             column = obs[key].astype(str)
             other = sorted(set(column) - set(values))
             if other:
-                raise _unseen(f"values of {key}", other, int(column.isin(other).sum()), where)
+                count = int(column.isin(other).sum())
+                raise _unseen(f"values of {key}", other, count, where, "No model can predict them: use another split.")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and dictionaries, for JSON and checkpoints."""
@@ -154,9 +169,7 @@ def condition_tokens(conditions: Iterable[str], info: CuratedInfo) -> dict[str, 
     Raises:
         InputError: the table lacks a condition.
     """
-    table: dict[str, list[str]] = {}
-    for condition, token in info.conditions.sort_values(["condition", "position"])[["condition", "token"]].to_numpy():
-        table.setdefault(str(condition), []).append(str(token))
+    table = _token_lists(info)
     wanted = list(conditions)
     lacking = [condition for condition in wanted if condition != info.keys.control and condition not in table]
     if lacking:
@@ -168,9 +181,20 @@ def condition_tokens(conditions: Iterable[str], info: CuratedInfo) -> dict[str, 
     return {condition: tuple(table.get(condition, ())) for condition in wanted}
 
 
-def _unseen(what: str, names: Sequence[str], cells: int, where: object) -> InputError:
-    return InputError(
-        f"{cells:,} cells have {what} that training lacks: {some(names)}",
-        where=where,
-        fix="No model can predict them: use a split whose training cells have each of them.",
-    )
+def tokens_by_table(info: CuratedInfo) -> Callable[[str], tuple[str, ...]]:
+    """What a condition's tokens are by the file's own table; by its delimiter where the table lacks it."""
+    table = _token_lists(info)
+    return lambda condition: tuple(table.get(condition, ())) or info.keys.known_by(condition)
+
+
+def _token_lists(info: CuratedInfo) -> dict[str, list[str]]:
+    table: dict[str, list[str]] = {}
+    if len(info.conditions):
+        rows = info.conditions.sort_values(["condition", "position"])[["condition", "token"]]
+        for condition, token in rows.to_numpy():
+            table.setdefault(str(condition), []).append(str(token))
+    return table
+
+
+def _unseen(what: str, names: Sequence[str], cells: int, where: object, fix: str) -> InputError:
+    return InputError(f"{cells:,} cells have {what} that training lacks: {some(names)}", where=where, fix=fix)

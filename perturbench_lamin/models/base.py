@@ -80,6 +80,11 @@ class PerturbationModel(LightningModule):
         """
         return ()
 
+    @classmethod
+    def predicts_unseen(cls) -> bool:
+        """Whether it may know perturbations that no training cell has, see :meth:`known_tokens`."""
+        return cls.known_tokens.__func__ is not PerturbationModel.known_tokens.__func__  # type: ignore[attr-defined]
+
     def predict(self, batch: Batch) -> Tensor:
         """The predicted cells.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from perturbench_lamin.loading.batches import Batch
 from perturbench_lamin.models.closed_form import Centroids, ClosedForm
+from perturbench_lamin.models.hyperparameters import Hyperparameters
 
 
 class ControlMean(ClosedForm):
@@ -19,6 +21,13 @@ class ControlMean(ClosedForm):
     """
 
     name: ClassVar[str] = "control_mean"
+
+    @classmethod
+    def known_tokens(
+        cls, hyperparameters: Hyperparameters, tokens: Sequence[str], genes: Sequence[str]
+    ) -> tuple[str, ...]:
+        """All: it predicts the same whatever is perturbed."""
+        return tuple(tokens)
 
     def solve(self, centroids: Centroids) -> None:
         """There is nothing beside the control mean."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from torch import Tensor
@@ -9,6 +10,7 @@ from torch import Tensor
 from perturbench_lamin.loading.batches import Batch
 from perturbench_lamin.loading.vocabulary import Vocabulary
 from perturbench_lamin.models.closed_form import Centroids, ClosedForm, ClosedFormHyperparameters
+from perturbench_lamin.models.hyperparameters import Hyperparameters
 from perturbench_lamin.models.tables import with_fallback
 
 
@@ -26,6 +28,13 @@ class PerturbationMean(ClosedForm):
     def __init__(self, hyperparameters: ClosedFormHyperparameters, vocabulary: Vocabulary) -> None:
         super().__init__(hyperparameters, vocabulary)
         self.register_buffer("mean_shift", self.table())
+
+    @classmethod
+    def known_tokens(
+        cls, hyperparameters: Hyperparameters, tokens: Sequence[str], genes: Sequence[str]
+    ) -> tuple[str, ...]:
+        """All: it predicts the same whatever is perturbed."""
+        return tuple(tokens)
 
     def solve(self, centroids: Centroids) -> None:
         """The mean effect of each state."""

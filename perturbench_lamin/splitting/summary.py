@@ -1,14 +1,19 @@
-"""What a split holds: cells and conditions by covariate state, and the pairs it leaves out."""
+"""What a split holds: cells and conditions by covariate state, the pairs it leaves out, and those it shows twice."""
 
 from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from perturbench_lamin.conditions import ObsKeys, check_obs
 from perturbench_lamin.contracts import SPLIT_NAMES
-from perturbench_lamin.errors import InputError
-from perturbench_lamin.splitting.cells import Cells, Codes
+from perturbench_lamin.errors import InputError, some
+from perturbench_lamin.splitting.cells import Cells, Codes, Pair, state_name
+
+logger = logging.getLogger(__name__)
 
 EXCLUDED = "excluded"
 
@@ -59,6 +64,37 @@ def excluded_pairs(obs: pd.DataFrame, split: pd.Series, keys: ObsKeys) -> pd.Dat
     excluded = cells_by_pair(cells, split)[:, -1].tolist()
     rows = [(*state, condition, n) for (condition, state), n in zip(cells.pairs, excluded, strict=True) if n]
     return pd.DataFrame(sorted(rows), columns=[*keys.covariates, "condition", "cells"])
+
+
+def seen_in_training(obs: pd.DataFrame, split: pd.Series, keys: ObsKeys, part: str) -> list[Pair]:
+    """The conditions of one part that training shows in the same covariate state, the control not counted.
+
+    Args:
+        obs: the table of cells.
+        split: (cells,) "train", "val", "test" or "", in the order of ``obs``.
+        keys: its columns.
+        part: ``val`` or ``test``.
+
+    Raises:
+        InputError: a column is unknown, or the table and the split do not have the same cells in the same order.
+    """
+    cells = Cells.from_obs(check_obs(obs, keys, controls=False).obs, keys)
+    counts = cells_by_pair(cells, split)
+    both = (counts[:, SPLIT_NAMES.index("train")] > 0) & (counts[:, SPLIT_NAMES.index(part)] > 0)
+    return [pair for pair, one in zip(cells.pairs, both, strict=True) if one and pair[0] != keys.control]
+
+
+def tell_seen(obs: pd.DataFrame, split: pd.Series, keys: ObsKeys, parts: Sequence[str] = ("val", "test")) -> None:
+    """Log which conditions of these parts training shows, see :func:`seen_in_training`: no prediction is asked for."""
+    for part in parts:
+        if seen := seen_in_training(obs, split, keys, part):
+            logger.warning(
+                "%d conditions of %s are in train in the same state: %s. Scores of them say how well they were learnt, "
+                "not how well they are predicted: split by conditions, as the verb split does.",
+                len({condition for condition, _ in seen}),
+                part,
+                some(f"{condition} in {state_name(state)}" for condition, state in seen),
+            )
 
 
 def cells_by_pair(cells: Cells, split: pd.Series) -> Codes:

@@ -17,13 +17,14 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from perturbench_lamin.errors import IntegrityError
-from perturbench_lamin.loading.curated import CuratedData
+from perturbench_lamin.loading.curated import CuratedData, split_labels
 from perturbench_lamin.loading.curated_file import CuratedFile
 from perturbench_lamin.loading.datamodule import PerturbationData
 from perturbench_lamin.loading.fingerprint import digest
 from perturbench_lamin.loading.placement import Placement
 from perturbench_lamin.models.hyperparameters import Hyperparameters
 from perturbench_lamin.models.registry import build, hyperparameters, model_class
+from perturbench_lamin.splitting.summary import tell_seen
 from perturbench_lamin.training.config import SAME_RESULT, TrainConfig
 from perturbench_lamin.training.device import processes, torch_device
 from perturbench_lamin.training.exhaustion import exhaustion_explained
@@ -110,6 +111,8 @@ def fit(
         _say(placement.reason, shown)
         embedding = getattr(parsed, "embedding", "")
         data, seen = file.whole(placement.read_as, scratch=folder.path, embedding=embedding)
+        if rank_zero_only.rank == 0 and not isinstance(curated_path, CuratedFile):  # a search tells it once itself
+            _tell_names(data, split)
         batches = _batches(data, split, config, placement, parsed)
         del data, file  # on a device it is not needed here
         training = _identity(seen, split, config, words, files)
@@ -123,6 +126,13 @@ def fit(
             trainer = trainer_of(model, config, folder, [*callbacks, *own.ordered()], logger, shown)
             trainer.fit(model, batches, ckpt_path=_start(folder, training, resume), weights_only=True)
         return _finish(folder, trainer, own, placement)
+
+
+def _tell_names(data: CuratedData, split: pd.Series) -> None:
+    """Log what a reader must know of the conditions: of their names, and which are held out and yet trained on."""
+    for remark in data.remarks:
+        logging.getLogger(__name__).warning("%s", remark)
+    tell_seen(data.obs, pd.Series(split_labels(split, data), index=data.obs.index), data.info.keys)
 
 
 def _batches(

@@ -21,6 +21,7 @@ from perturbench_lamin.loading.curated import CuratedData, split_labels
 from perturbench_lamin.loading.curated_file import CuratedFile
 from perturbench_lamin.loading.dataset import SplitData
 from perturbench_lamin.models.base import PerturbationModel
+from perturbench_lamin.splitting.summary import tell_seen
 from perturbench_lamin.training.checkpoint import CheckpointInfo, load_model
 from perturbench_lamin.training.device import torch_device
 from perturbench_lamin.training.exhaustion import exhaustion_explained
@@ -106,7 +107,10 @@ def predict(
         require_apart(out, checkpoint, file.path)
     model, info = load_model(checkpoint)
     cells = cells_for(file, info)
-    asked = split_counterfactuals(cells, file.split(split), which, info, config)
+    labels = file.split(split)
+    if which != "train":
+        tell_seen(cells.obs, pd.Series(split_labels(labels, cells), index=cells.obs.index), cells.info.keys, (which,))
+    asked = split_counterfactuals(cells, labels, which, info, config)
     asked, data = with_controls(asked, cells, file, info, other_data=other_data)
     return predict_groups(
         model, asked, data, out, config, prediction_uns(info, data.info, which, config, provenance or {})

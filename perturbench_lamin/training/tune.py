@@ -17,6 +17,8 @@ from tqdm import tqdm
 
 from perturbench_lamin.errors import InputError, PerturbenchError
 from perturbench_lamin.loading.curated_file import CuratedFile
+from perturbench_lamin.loading.header import read_header
+from perturbench_lamin.splitting.summary import tell_seen
 from perturbench_lamin.training import study as studies
 from perturbench_lamin.training.callbacks import DivergenceError
 from perturbench_lamin.training.fit import fit
@@ -48,6 +50,9 @@ def search(task: Search, *, jobs: int = 1, elsewhere: bool = False, progress: bo
     """
     if task.config.rank_weight:
         require_rank(task.curated_path, task.split)
+    header = read_header(task.curated_path)
+    labels = task.split.reindex(header.obs.index).fillna("")  # a split of other cells is the trials' to refuse
+    tell_seen(header.obs, labels, header.info.keys)  # once, for all trials
     with studies.quiet_optuna():
         study = task.open()
         with tqdm(total=task.config.trials, desc="Trials", unit="trial", disable=not progress) as bar:

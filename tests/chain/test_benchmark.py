@@ -86,3 +86,19 @@ def test_a_gene_table_is_registered_first_and_read_by_curation(tmp_path):
     assert (release.params, release.external) == ({"release": "release-114"}, ())
     with pytest.raises(InputError, match="No such file"):
         benchmark_steps(get_dataset("norman19"), BenchmarkConfig(gene_table=tmp_path / "none.csv"), tmp_path)
+
+
+def test_models_that_cannot_predict_the_unseen_are_left_out_of_that_task_and_named(tmp_path, caplog):
+    norman = get_dataset("norman19")
+    steps = benchmark_steps(norman, BenchmarkConfig(tasks=("combine", "unseen"), seeds=(1,)), tmp_path)
+    trained = [step.name for step in steps if step.name.startswith("train") and step.name.endswith("on unseen")]
+    assert trained == ["train control_mean seed 1 on unseen", "train perturbation_mean seed 1 on unseen"]
+    assert len([step for step in steps if step.name.startswith("train")]) == len(MODELS) + 2
+    assert "Left out of the task unseen" in caplog.text
+    assert "additive, linear, latent_additive. Models that can: control_mean" in caplog.text
+    named = BenchmarkConfig(models=("linear_embedding", "linear"), tasks=("unseen",))
+    assert {step.params["model"] for step in benchmark_steps(norman, named, tmp_path) if "model" in step.params} == {
+        "linear_embedding"
+    }
+    with pytest.raises(InputError, match=r"None of linear predicts unseen.*\n.*pretrain"):
+        benchmark_steps(norman, BenchmarkConfig(models=("linear",), tasks=("unseen",)), tmp_path)

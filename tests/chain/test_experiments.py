@@ -29,16 +29,16 @@ def test_every_experiment_is_on_tasks_that_its_dataset_has():
 def test_several_tasks_share_the_data_and_have_a_leaderboard_each(tmp_path):
     dataset = get_dataset("norman19")
     one = benchmark_steps(dataset, CONFIG, tmp_path)
-    two = benchmark_steps(dataset, replace(CONFIG, tasks=("combine", "unseen", "combine")), tmp_path)
+    two = benchmark_steps(dataset, replace(CONFIG, tasks=("combine", "combine-inverse", "combine")), tmp_path)
     made = names(two)
-    assert [name for name in made if not name.endswith("unseen")] == names(one)
+    assert [name for name in made if not name.endswith("combine-inverse")] == names(one)
     assert sum(name.startswith(("ingest", "curate")) for name in made) == 2
-    assert "train linear seed 2 on unseen" in made
-    assert made[-1] == "leaderboard norman19 unseen"
+    assert "train linear seed 2 on combine-inverse" in made
+    assert made[-1] == "leaderboard norman19 combine-inverse"
     curate = next(step for step in two if step.name == "curate norman19")
-    assert set(curate.outputs[1:]) == {"splits/norman19/combine.csv", "splits/norman19/unseen.csv"}
-    evaluate = next(step for step in two if step.name == "evaluate linear seed 2 on unseen")
-    assert evaluate.needs() == {"curate norman19", "train linear seed 2 on unseen"}
+    assert set(curate.outputs[1:]) == {"splits/norman19/combine.csv", "splits/norman19/combine-inverse.csv"}
+    evaluate = next(step for step in two if step.name == "evaluate linear seed 2 on combine-inverse")
+    assert evaluate.needs() == {"curate norman19", "train linear seed 2 on combine-inverse"}
     with pytest.raises(InputError, match="Did you mean combine"):
         benchmark_steps(dataset, replace(CONFIG, tasks=("combin",)), tmp_path)
 

@@ -95,3 +95,22 @@ def test_a_wrong_table_of_pairs_is_refused(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(InputError, match=message):
         read_pairs(path, DATA.info.keys)
+
+
+def test_a_condition_is_known_by_its_tokens_under_any_name():
+    names = ["G1+G0", "control+G2", "G3+G3"]
+    asked = asked_pairs(DATA, None, [(K562, name) for name in names], VOCABULARY, SETTINGS)
+    known = {"G1+G0": "G0+G1", "control+G2": "G2", "G3+G3": "G3"}
+    for group in asked.groups():
+        batch = next(asked.batches(group))
+        place = list(VOCABULARY.conditions).index(known[group.condition])
+        assert batch.condition_ids.tolist() == [place] * len(batch)
+        tokens = VOCABULARY.conditions[known[group.condition]]
+        assert batch.perturbations[0].sum() == len(tokens)
+    with pytest.raises(InputError, match=r"'G0\+G1' and 'G1\+G0' in K562/none are one condition"):
+        asked_pairs(DATA, None, [(K562, "G0+G1"), (K562, "G1+G0")], VOCABULARY, SETTINGS)
+
+
+def test_spaces_around_a_name_are_told():
+    with pytest.raises(InputError, match="'G0 '"):
+        tokens_of(["G0 "], DATA.info, VOCABULARY)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from tiny_curated import Tiny
 from perturbench_lamin.conditions import ObsKeys, token_table
 from perturbench_lamin.contracts import CuratedInfo
 from perturbench_lamin.errors import InputError
+from perturbench_lamin.loading.curated import curated
 from perturbench_lamin.loading.vocabulary import Vocabulary, condition_tokens
 
 KEYS = ObsKeys(covariates=("cell_type", "treatment"))
@@ -88,3 +90,16 @@ def test_json_and_back():
     data = Tiny().data()
     vocabulary = Vocabulary.from_cells(data.obs, data.genes, data.info)
     assert Vocabulary.from_dict(json.loads(json.dumps(vocabulary.to_dict()))) == vocabulary
+
+
+def test_a_file_with_two_spellings_of_a_condition_has_it_once():
+    data = Tiny().data()
+    names = data.obs["condition"].astype(str).to_numpy()
+    for name, other in (("G0", "G0+control"), ("G0+G1", "G1+G0")):
+        names[np.flatnonzero(names == name)[::2]] = other
+    obs = data.obs.assign(condition=names)
+    info = replace(data.info, conditions=token_table(names, data.info.keys))
+    read = curated(data.X, obs, data.genes, info)
+    assert read.obs["condition"].tolist() == data.obs["condition"].astype(str).tolist()
+    assert [remark.kind for remark in read.remarks] == ["spelling"]
+    assert Vocabulary.from_cells(read.obs, read.genes, info) == Vocabulary.from_cells(data.obs, data.genes, data.info)

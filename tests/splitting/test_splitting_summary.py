@@ -8,7 +8,7 @@ from splitting_tables import screen, table
 
 from perturbench_lamin.conditions import ObsKeys
 from perturbench_lamin.errors import InputError
-from perturbench_lamin.splitting.summary import excluded_pairs, split_summary
+from perturbench_lamin.splitting.summary import excluded_pairs, seen_in_training, split_summary, tell_seen
 from perturbench_lamin.splitting.tasks import make_split
 
 
@@ -69,3 +69,21 @@ def test_no_covariates_make_one_state(small):
     counted = split_summary(obs, split, ObsKeys(covariates=()))
     assert counted["cells"].tolist() == [2, 1, 2, 3]
     assert isinstance(counted, pd.DataFrame)
+
+
+def test_conditions_that_are_held_out_and_trained_on_are_told(caplog):
+    obs = screen([("a",), ("b",)])
+    keys = ObsKeys()
+    split = pd.Series([("train", "val", "test")[number % 3] for number in range(len(obs))], index=obs.index)
+    plain = obs.assign(split=split)[(obs["condition"] != "control").to_numpy()]
+    for part in ("val", "test"):
+        parts = plain.groupby(["condition", "cell_type"])["split"].agg(set)
+        wanted = [(condition, (state,)) for (condition, state), seen in parts.items() if seen >= {"train", part}]
+        assert sorted(seen_in_training(obs, split, keys, part)) == sorted(wanted)
+        assert wanted
+    tell_seen(obs, split, keys)
+    number = len({condition for condition, _ in seen_in_training(obs, split, keys, "test")})
+    assert f"{number} conditions of test are in train in the same state" in caplog.text
+    caplog.clear()
+    tell_seen(obs, make_split(obs, "combine", keys), keys)
+    assert caplog.text == ""
