@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from perturbench_lamin.browse.kinds import KINDS, kind_of
 from perturbench_lamin.browse.snapshot import ArtifactRecord
 from perturbench_lamin.catalog.dataset import Dataset
-from perturbench_lamin.catalog.datasets import DATASETS
+from perturbench_lamin.catalog.datasets import all_datasets
 
 
 @dataclass(frozen=True)
@@ -59,17 +59,18 @@ class DatasetRow:
 
 def dataset_rows(artifacts: Mapping[str, ArtifactRecord]) -> list[DatasetRow]:
     """The catalog's datasets in its order, then those that only the instance has."""
-    by_dataset: dict[str, dict[str, list[ArtifactRecord]]] = {name: {} for name in DATASETS}
+    known = all_datasets()
+    by_dataset: dict[str, dict[str, list[ArtifactRecord]]] = {name: {} for name in known}
     for artifact in artifacts.values():
         name = dataset_of(artifact)
         if name and artifact.is_latest and not artifact.trashed:
             by_dataset.setdefault(name, {}).setdefault(kind_of(artifact).name, []).append(artifact)
-    return [_row(name, files) for name, files in by_dataset.items()]
+    return [_row(name, known.get(name), files) for name, files in by_dataset.items()]
 
 
-def _row(name: str, files: dict[str, list[ArtifactRecord]]) -> DatasetRow:
+def _row(name: str, entry: Dataset | None, files: dict[str, list[ArtifactRecord]]) -> DatasetRow:
     listed = {kind: sorted(group, key=lambda one: one.key) for kind, group in files.items()}
-    return DatasetRow(name, DATASETS.get(name), next(iter(listed.get("curated", [])), None), listed)
+    return DatasetRow(name, entry, next(iter(listed.get("curated", [])), None), listed)
 
 
 def _task_of(split: ArtifactRecord) -> str:

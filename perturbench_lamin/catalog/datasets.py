@@ -43,6 +43,23 @@ def aliases() -> Mapping[str, str]:
     return MappingProxyType({alias: dataset.name for dataset in DATASETS.values() for alias in dataset.aliases})
 
 
+def all_datasets() -> dict[str, Dataset]:
+    """The catalog's datasets, then those of the project that is worked in.
+
+    Raises:
+        InputError: a dataset's file of the project is not what it must be, or has a name of the catalog.
+    """
+    from perturbench_lamin.catalog.outside import outside_datasets
+
+    outside = outside_datasets()
+    for name in outside:
+        if name in DATASETS or name in aliases():
+            raise InputError(
+                f"There is a dataset {name!r} already", where=outside[name].path, fix="Give the file another name."
+            )
+    return {**DATASETS, **{name: one.dataset for name, one in outside.items()}}
+
+
 def get_dataset(name: str) -> Dataset:
     """A dataset by its name or an alias, in whatever case.
 
@@ -50,9 +67,11 @@ def get_dataset(name: str) -> Dataset:
         InputError: no dataset has that name; the message says which names are like it.
     """
     key = name.lower()
-    found = DATASETS.get(key) or DATASETS.get(aliases().get(key, ""))
+    own = aliases().get(key, key)
+    known = DATASETS if own in DATASETS else all_datasets()
+    found = known.get(own) or known.get(name)
     if found is None:
-        raise InputError(f"No dataset {name!r}", where="catalog", fix=nearest(key, [*DATASETS, *aliases()]))
+        raise InputError(f"No dataset {name!r}", where="catalog", fix=nearest(key, [*known, *aliases()]))
     return found
 
 
@@ -60,7 +79,7 @@ def datasets_table() -> pd.DataFrame:
     """One row a dataset: what it is, how large, which tasks; for printing."""
     import pandas as pd
 
-    return pd.DataFrame([_row(dataset) for dataset in DATASETS.values()]).set_index("name")
+    return pd.DataFrame([_row(dataset) for dataset in all_datasets().values()]).set_index("name")
 
 
 def _row(dataset: Dataset) -> dict[str, object]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from perturbench_lamin.catalog.dataset import Dataset
+from perturbench_lamin.catalog.outside import outside_datasets
 from perturbench_lamin.chain.step import Output, Step
 from perturbench_lamin.errors import InputError, some
 from perturbench_lamin.lineage import keys
@@ -212,6 +213,7 @@ def _curate(dataset: Dataset, config: BenchmarkConfig, tasks: Sequence[str]) -> 
         params=dict(config.curation),
         inputs={"raw": raw, **({"gene_table": Output(GENES, keys.gene_table())} if config.gene_table else {})},
         outputs=(keys.curated(dataset.name), *(keys.split(dataset.name, task) for task in tasks)),
+        external=tuple(one.path for name, one in outside_datasets().items() if name == dataset.name),
     )
 
 

@@ -7,11 +7,11 @@ import shutil
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from perturbench_lamin.catalog.datasets import DATASETS
+from perturbench_lamin.catalog.datasets import all_datasets
 from perturbench_lamin.cli.chain_options import Execution, Subject, execution_options, subject_options
 from perturbench_lamin.cli.command import Verb, under
 from perturbench_lamin.cli.options import connect, instance_option
@@ -19,6 +19,9 @@ from perturbench_lamin.cli.paths import PICTURE_OUT, FolderOut
 from perturbench_lamin.cli.steps import run_benchmark
 from perturbench_lamin.cli.training_options import settings_options
 from perturbench_lamin.evaluation.profiles import PROFILES
+
+if TYPE_CHECKING:
+    from perturbench_lamin.catalog.dataset import Dataset
 
 NARROWEST, WIDEST, NAME_WIDTH = 60, 100, 14
 """Columns of the terminal that a list takes, at least and at most, and those of its names."""
@@ -49,7 +52,7 @@ def demo(where: Path, force: bool) -> None:
 
 
 def _datasets() -> Iterator[tuple[str, str]]:
-    for dataset in DATASETS.values():
+    for dataset in all_datasets().values():
         yield dataset.name, ", ".join(task.name for task in dataset.tasks)
 
 
@@ -85,18 +88,25 @@ def run(dataset: str, subject: Subject, settings: dict[str, Any], profile: str, 
 @click.command(cls=Verb)
 def datasets() -> None:
     """List the datasets of the catalog: their size, perturbations, tasks and source."""
-    from perturbench_lamin.catalog.datasets import datasets_table
-
     indent = " " * (NAME_WIDTH + 2)
     width = min(max(shutil.get_terminal_size().columns, NARROWEST), WIDEST)
-    for row in datasets_table().reset_index().itertuples():
-        size = f"{row.perturbation}, {row.cells:,} cells × {row.genes:,} genes, {row.conditions:,} conditions"
-        name = f"{row.name:{NAME_WIDTH}}"
-        for line in (size, f"tasks: {row.tasks}", f"{row.citation} ({row.accession})"):
+    for dataset in all_datasets().values():
+        name = f"{dataset.name:{NAME_WIDTH}}"
+        for line in _about(dataset):
             click.echo(
                 textwrap.fill(line, width, initial_indent=name, subsequent_indent=indent, break_on_hyphens=False)
             )
             name = " " * NAME_WIDTH
+
+
+def _about(dataset: Dataset) -> Iterator[str]:
+    shape = dataset.curated
+    sizes = ((shape.cells, "cells"), (shape.genes, "genes"), (shape.conditions, "conditions"))
+    yield ", ".join([dataset.perturbation_type, *(f"{n:,} {what}" for n, what in sizes if n is not None)])
+    yield f"tasks: {', '.join(task.name for task in dataset.tasks)}"
+    source = [dataset.citation, f"({dataset.accession})" if dataset.accession else ""]
+    if any(source):
+        yield " ".join(filter(None, source))
 
 
 @click.command(cls=Verb)

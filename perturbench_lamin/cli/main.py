@@ -27,6 +27,7 @@ HUGE_PAGES: Mapping[str, str] = {"THP_MEM_ALLOC_ENABLE": "1"}
 VERBS: Mapping[str, tuple[str, str]] = {
     "demo": ("chain", "Run a whole chain on simulated data."),
     "datasets": ("chain", "List the datasets of the catalog."),
+    "new-dataset": ("new_dataset", "Begin a dataset of your own, outside the package."),
     "run": ("chain", "Run a dataset's notebooks, from the raw file to the leaderboard."),
     "experiment": ("experiment", "Run one of the paper's experiments, or a search."),
     "lineage": ("chain", "Show how an artifact came about."),
@@ -57,7 +58,7 @@ class Verbs(click.Group):
         if cmd_name not in VERBS:
             return None
         module = importlib.import_module(f"perturbench_lamin.cli.{VERBS[cmd_name][0]}")
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -159,11 +159,10 @@ def _called(param: click.Parameter) -> str:
 
 def _place_refused(path: Path) -> str | None:
     """Why nothing may be written in the path's folder, or the nearest one there is: missing ones are made."""
-    if not path.name:
-        return "has no name."
+    path = path.absolute()
     if any(part in STORES for part in path.resolve().parts):
         return "is in the storage of a LaminDB instance: what is there is recorded and stays as it is."
-    folder = next(folder for folder in path.absolute().parents if os.path.lexists(folder))
+    folder = next((folder for folder in path.parents if os.path.lexists(folder)), path)
     if not folder.is_dir():
         return f"cannot be written: {folder} is not a folder."
     if len(os.fsencode(path.name)) > os.pathconf(folder, "PC_NAME_MAX"):

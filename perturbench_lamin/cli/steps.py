@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from perturbench_lamin.catalog import outside
 from perturbench_lamin.cli.chain_options import Execution
 from perturbench_lamin.cli.options import project_folder
 from perturbench_lamin.cli.progress import StepLines, interactive
@@ -48,6 +50,8 @@ def run_steps(dataset: Dataset, make: Callable[[Path], list[Step]], execution: E
     from perturbench_lamin.lineage.instance import instance_folder, open_instance
 
     notebooks = execution.notebooks or project_folder()
+    if (folder_of_datasets := outside.project()) is not None:  # for the kernels, which work elsewhere
+        os.environ[outside.VARIABLE] = str(folder_of_datasets.resolve())
     folder = instance_folder(execution.instance, notebooks)
     steps = make(folder / "raw")
     _check_notebooks(dataset, notebooks)

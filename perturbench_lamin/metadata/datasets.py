@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
 
 from perturbench_lamin.errors import InputError, nearest
-from perturbench_lamin.metadata.terms import CELL_LINE, CELL_TYPE, CO_CULTURE, COMPOUND, CYTOKINE, GENE, HORMONE
+from perturbench_lamin.metadata.terms import (
+    CELL_LINE,
+    CELL_TYPE,
+    CO_CULTURE,
+    COMPOUND,
+    CYTOKINE,
+    GENE,
+    HORMONE,
+    REGISTRIES,
+)
 
 UNTREATED = "none"
 """The value of the treatment column that means no treatment."""
@@ -53,15 +64,36 @@ DATASETS: Mapping[str, DatasetTerms] = {
 
 
 def terms_of(dataset: str) -> DatasetTerms:
-    """How to read the columns of a dataset of the catalog.
+    """How to read the columns of a dataset of the catalog, or of the project that is worked in.
 
     Raises:
-        InputError: it is not in the catalog.
+        InputError: it is in neither, or the project's file has other entries than :class:`DatasetTerms`.
     """
-    if dataset not in DATASETS:
+    from perturbench_lamin.catalog.outside import outside_datasets
+
+    if dataset in DATASETS:
+        return DATASETS[dataset]
+    outside = outside_datasets()
+    if dataset not in outside:
         raise InputError(
             f"It is not known what the columns of {dataset!r} mean",
             where="dataset",
-            fix=f"Pass `terms=DatasetTerms(...)`. {nearest(dataset, DATASETS)}",
+            fix=f"Pass `terms=DatasetTerms(...)`. {nearest(dataset, [*DATASETS, *outside])}",
         )
-    return DATASETS[dataset]
+    return _terms(outside[dataset].terms, outside[dataset].path)
+
+
+def _terms(plain: Mapping[str, Any], path: Path) -> DatasetTerms:
+    """The entries of a file's table ``terms``."""
+    known = [item.name for item in fields(DatasetTerms)]
+    for name in plain:
+        if name not in known:
+            raise InputError(f"Unknown entry {name!r} of terms", where=path, fix=nearest(name, known))
+    columns = plain.get("columns", {})
+    for name, registries in columns.items():
+        for registry in registries:
+            if registry not in REGISTRIES:
+                raise InputError(
+                    f"Unknown registry {registry!r} of column {name!r}", where=path, fix=nearest(registry, REGISTRIES)
+                )
+    return DatasetTerms(**{**plain, "columns": {name: tuple(registries) for name, registries in columns.items()}})
