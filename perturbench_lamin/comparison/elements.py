@@ -153,6 +153,7 @@ def _beyond_counts(file: H5adFile) -> list[str]:
     ]
 
 
+GROUPS = ("layers", "obsm", "varm", "obsp", "varp")
 KNOWN = frozenset(place.partition("/")[0] for place in AXES) | {"obs", "var", "uns", "raw"}
 
 
@@ -169,8 +170,12 @@ def others_part(pair: FilePair) -> Part | None:
 
 
 def _others(file: H5adFile) -> Mapping[str, Element]:
-    """Groups that AnnData does not have, and what tables hold beside their columns."""
-    found = {name: file.file[name] for name in file.file if name not in KNOWN}
+    """Groups that AnnData does not have, arrays of records where it has groups, and what tables hold beside columns."""
+    found = {
+        name: element
+        for name, element in file.file.items()
+        if name not in KNOWN or (name in GROUPS and not isinstance(element, h5py.Group))
+    }
     for axis in ("obs", "var", *(["raw/var"] if "raw/var" in file.file else [])):
         found |= {f"{axis}/{name}": file.file[axis][name] for name in file.table(axis).others()}
     return found

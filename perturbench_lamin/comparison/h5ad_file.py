@@ -140,7 +140,7 @@ class H5adFile:
         check_h5ad(self.path, parts=("obs", "var"))
         self.file = h5py.File(self.path, "r")
         self.obs, self.var = Table(self.file["obs"], self.path), Table(self.file["var"], self.path)
-        self.layers, self.obsm = (sorted(self.file.get(name, {})) for name in ("layers", "obsm"))
+        self.layers, self.obsm = self.inside("layers"), self.inside("obsm")
         self._matrices: dict[str, StoredMatrix] = {}
 
     def __enter__(self) -> H5adFile:
@@ -177,7 +177,8 @@ class H5adFile:
 
     def inside(self, group: str) -> list[str]:
         """The names of what a group holds, sorted; none where there is no such group."""
-        return sorted(self.file.get(group, {}))
+        found = self.file.get(group)
+        return sorted(found) if isinstance(found, h5py.Group) else []
 
     def counts_place(self) -> str | None:
         """Where the counts are: ``layers["counts"]``, else the first of raw and X that holds whole numbers."""
