@@ -151,6 +151,7 @@ def _beyond_counts(file: H5adFile) -> list[str]:
     ]
 
 
+GROUPS = ("layers", "obsm", "varm", "obsp", "varp")
 KNOWN = frozenset(place.partition("/")[0] for place in AXES) | {"obs", "var", "uns", "raw"}
 
 

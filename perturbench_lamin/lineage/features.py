@@ -27,7 +27,7 @@ FEATURES: Mapping[str, tuple[type, str]] = {
     "seed": (int, "Seed of the training"),
     "preset": (str, "Which hyperparameters: quick or published"),
     "profile": (str, "The profile of metric definitions"),
-    "verdict": (str, "What a comparison found: identical, equivalent or different"),
+    "verdict": (str, "What a comparison found: identical, equivalent, the same in what was compared, or different"),
     "val_loss": (float, "Lowest validation loss"),
     "n_trials": (int, "Finished trials of a search for hyperparameters"),
     "objective": (float, "RMSE + weight · RMSE rank on validation, of a search's best trial"),

@@ -268,6 +268,12 @@ def _hidden_column(file):
     file["obs/hidden"] = np.arange(12)
 
 
+def _old_obsm(file):
+    """Before anndata 0.7, obsm was one array of records."""
+    del file["obsm"]
+    file["obsm"] = np.zeros(12, dtype=[("X_pca", np.float32, (2,))])
+
+
 def _attribute(file):
     file["obs"].attrs["remark"] = "by hand"
 
@@ -278,6 +284,7 @@ def _attribute(file):
         (_unknown, "other elements only in B: extra"),
         (_hidden_column, "other elements only in B: obs/hidden"),
         (_attribute, "obs differs: attribute remark"),
+        (_old_obsm, "other elements only in B: obsm"),
     ],
 )
 def test_what_anndata_does_not_know_is_compared(paths, change, text):
