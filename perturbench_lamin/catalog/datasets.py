@@ -67,11 +67,9 @@ def get_dataset(name: str) -> Dataset:
         InputError: no dataset has that name; the message says which names are like it.
     """
     key = name.lower()
-    own = aliases().get(key, key)
-    known = DATASETS if own in DATASETS else all_datasets()
-    found = known.get(own) or known.get(name)
+    found = DATASETS.get(key) or DATASETS.get(aliases().get(key, "")) or all_datasets().get(name)
     if found is None:
-        raise InputError(f"No dataset {name!r}", where="catalog", fix=nearest(key, [*known, *aliases()]))
+        raise InputError(f"No dataset {name!r}", where="catalog", fix=nearest(key, [*all_datasets(), *aliases()]))
     return found
 
 

@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from perturbench_lamin.catalog.dataset import CHEMICAL, GENETIC
-from perturbench_lamin.catalog.datasets import ALIASES, DATASETS
+from perturbench_lamin.catalog.datasets import DATASETS, aliases
 from perturbench_lamin.catalog.outside import FOLDER
 from perturbench_lamin.errors import InputError
 from perturbench_lamin.files import write_text
@@ -81,7 +81,7 @@ def new_dataset(name: str, folder: Path, layout: Layout, shared: Path) -> list[P
 def _require_name(name: str) -> None:
     if not NAME.fullmatch(name):
         raise InputError(f"{name!r} is no name of a dataset", where="NAME", fix="Take lower-case letters and digits.")
-    if name in DATASETS or name in ALIASES:
+    if name in DATASETS or name in aliases():
         raise InputError(f"There is a dataset {name!r} already", where="NAME", fix="Take another name.")
 
 
