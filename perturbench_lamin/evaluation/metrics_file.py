@@ -14,10 +14,10 @@ from perturbench_lamin.evaluation.leaderboard import NEEDED, RUN
 from perturbench_lamin.evaluation.registry import get_metric
 from perturbench_lamin.storage.csv_file import CsvFile, read_csv, require_columns
 
-UNDEFINED = ("", "nan", "NaN", "NA")
+UNDEFINED = frozenset({"nan", "NaN", "NA"})
 """How files spell an undefined value; ours leave the field empty."""
 
-WHOLE = r"^(-?\d+)\.0+$"
+WHOLE = re.compile(r"^(-?\d+)\.0+$")
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 
 
@@ -37,7 +37,7 @@ def read_metrics(path: str | Path) -> pd.DataFrame:
         IntegrityError: the file is damaged.
     """
     path = Path(path)
-    return _of_parquet(path) if path.suffix == ".parquet" else _of_text(read_csv(path))
+    return _of_parquet(path) if path.suffix == ".parquet" else _of_text(read_csv(path, empty_is_missing=True))
 
 
 def _of_text(file: CsvFile) -> pd.DataFrame:
@@ -48,28 +48,28 @@ def _of_text(file: CsvFile) -> pd.DataFrame:
 
 
 def _numbers(file: CsvFile) -> np.ndarray:
-    texts = file.table["value"].where(~file.table["value"].isin(UNDEFINED), "nan").to_numpy(dtype=object)
+    texts = file.table["value"].to_list()
     try:
-        if not any("_" in text for text in texts):  # Python reads 1_000, other readers do not
-            return texts.astype(np.float64)
+        values = np.array([np.nan if text in UNDEFINED else float(text) for text in texts])
+        if "_" not in "".join(text for text in texts if isinstance(text, str)):  # Python reads 1_000, others do not
+            return values
     except ValueError:
         pass
     row, text = next((row, text) for row, text in enumerate(texts) if not _is_number(text))
+    comma = DECIMAL_COMMA.fullmatch(text)
     raise InputError(
         f"The value {text!r} is not a number",
         where=file.place(row),
-        fix="Write decimals with a point."
-        if DECIMAL_COMMA.fullmatch(text)
-        else "Give a number, or nothing where it is undefined.",
+        fix="Write decimals with a point." if comma else "Give a number, or nothing where it is undefined.",
     )
 
 
-def _is_number(text: str) -> bool:
+def _is_number(text: str | float) -> bool:
     try:
         float(text)
     except ValueError:
-        return False
-    return "_" not in text
+        return text in UNDEFINED
+    return "_" not in str(text)
 
 
 def _of_parquet(path: Path) -> pd.DataFrame:
@@ -90,26 +90,27 @@ def _of_parquet(path: Path) -> pd.DataFrame:
         raise InputError(f"The values are of type {kind}", where=path, fix="Give floating-point numbers.")
     value = table["value"].to_numpy(dtype=np.float64, na_value=np.nan)
     names = table.drop(columns="value").apply(lambda column: column.map(_as_text, na_action="ignore").astype(object))
-    text = names.fillna("").assign(value=value)[list(table.columns)]
+    text = names.replace("", np.nan).assign(value=value)[list(table.columns)]
     return _checked(text, path, lambda row: f"{path}, row {row + 1}")
 
 
 def _checked(table: pd.DataFrame, path: Path, place: Callable[[int], str]) -> pd.DataFrame:
     if table.empty:
         raise InputError("The table has no rows", where=path, fix="Make one with `perturbench-lamin evaluate`.")
-    nameless = np.flatnonzero(table["model"] == "")
+    nameless = np.flatnonzero(table["model"].isna())
     if len(nameless):
         raise InputError("A row names no model", where=place(int(nameless[0])), fix="Fill the column 'model'.")
     for metric in table["metric"].unique():
         try:
-            get_metric(metric)
+            get_metric("" if pd.isna(metric) else metric)
         except InputError as error:
-            first = int(np.flatnonzero(table["metric"] == metric)[0])
+            faulty = table["metric"].isna() if pd.isna(metric) else table["metric"] == metric
+            first = int(np.flatnonzero(faulty)[0])
             raise InputError(error.what, where=place(first), fix=error.fix) from error
     if RUN in table:
-        table = table.assign(**{RUN: table[RUN].str.replace(WHOLE, r"\1", regex=True)})
-    names = [name for name in table.columns if name != "value"]
-    return table.assign(**{name: table[name].where(table[name] != "", np.nan) for name in names})
+        plain = {seed: WHOLE.sub(r"\1", seed) for seed in table[RUN].dropna().unique()}
+        table = table.assign(**{RUN: table[RUN].map(plain)})
+    return table
 
 
 def _as_text(value: object) -> str:

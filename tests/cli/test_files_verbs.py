@@ -10,7 +10,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
-from calling import call, refuse
+from calling import call, invoke, refuse
 from scipy import sparse
 
 
@@ -175,6 +175,20 @@ def test_means_are_named_and_the_leaderboard_speaks_markdown(shared_file, tmp_pa
         assert not (tmp_path / "none.csv").exists()
 
 
+def test_a_table_of_ones_own_stands_beside_the_chains(tmp_path):
+    head = "model,condition,metric,value"
+    mine, chain = tmp_path / "mine.csv", tmp_path / "chain.csv"
+    mine.write_text(f"{head}\nMINE,a,rmse_average,0.1\n")
+    chain.write_text(f"{head},dataset,task,seed\nlinear,a,rmse_average,0.2,norman19,combine,1\n")
+    shown = invoke("leaderboard", mine, chain, "--out", tmp_path / "board.csv")
+    assert "MINE" in shown.stdout
+    assert "linear" in shown.stdout
+    assert "mine.csv has rows without dataset, task" in shown.stderr
+    assert pd.read_csv(tmp_path / "board.csv")["model"].tolist() == ["MINE", "linear"]
+    mine.write_text(f'{head}\nMINE,a,rmse_average,"0,1"\n')
+    refuse(r"'0,1' is not a number \[.*mine\.csv, line 2\]", "leaderboard", mine)
+
+
 def torch_sees_a_gpu():
     import torch
 
@@ -202,7 +216,7 @@ def test_bad_input_is_refused_and_nothing_is_written(counts, tmp_path):
     logged = ad.read_h5ad(counts)
     logged.X = np.log1p(logged.X)
     logged.write_h5ad(tmp_path / "logged.h5ad")
-    refuse("Not readable as a table", "leaderboard", counts)
+    refuse("Not readable as CSV", "leaderboard", counts)
     refuse("log", "preprocess", tmp_path / "logged.h5ad", *KEYS, "--out", out)
     assert not out.exists()
     assert {path.name for path in tmp_path.iterdir()} == {"counts.h5ad", "logged.h5ad"}
