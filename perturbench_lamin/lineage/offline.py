@@ -75,7 +75,7 @@ def _answer_for_the_hub() -> None:
         return ask(self)
 
     is_on_hub.answers_for_anonymous = True  # type: ignore[attr-defined]
-    InstanceSettings.is_on_hub = property(is_on_hub, doc=ask.__doc__)
+    InstanceSettings.is_on_hub = property(is_on_hub)
 
 
 def _use_the_folder_as_itself() -> None:

@@ -193,6 +193,7 @@ def test_a_model_of_another_package_counts_for_the_steps_that_train_it(tmp_path,
     assert "other_models" not in code_of(train, {"model": "linear"}).paths
 
 
+ROOM_FOLDERS = ("ingestion", "curation", "training", "evaluation")
 ROOMS = {
     "ingestion_norman19": {"catalog", "ingestion", "lineage"},
     "curate_norman19": {"catalog", "ingestion", "curation", "metadata", "splitting", "lineage"},
@@ -208,6 +209,13 @@ def test_a_notebook_reaches_the_rooms_that_it_uses_and_no_others(name):
     found = code_of(notebook, {"model": "linear", "dataset": "norman19"}).paths
     rooms = {parts[1] for name in found if len(parts := name.replace("/", ".").split(".")) > 2}
     assert rooms == ROOMS[name]
+
+
+def test_comments_count_for_no_notebook_of_the_project():
+    """They would count for all if one module that all reach looked at a docstring."""
+    for notebook in (path for folder in ROOM_FOLDERS for path in (CHECKOUT / folder).glob("*.ipynb")):
+        found = code_of(notebook, {}).paths.values()
+        assert not [path for path in found if path.suffix == ".py" and parse(path.read_bytes()).reads_text]
 
 
 def test_a_step_depends_on_the_files_of_its_own_model_and_dataset():
