@@ -194,3 +194,11 @@ def test_a_large_file_is_hashed_whole(artifacts, run, tmp_path):
     assert trouble_of(made) == "gone"
     small = artifacts.save(write(tmp_path, "small"), "test/small.csv", "Small")
     assert "sha256" not in plain_values(small)
+
+
+def test_a_key_without_a_folder_is_found_too(lamin, run, tmp_path):
+    from perturbench_lamin.lineage import artifacts
+
+    (tmp_path / "plain.txt").write_text("a")
+    saved = artifacts.save(tmp_path / "plain.txt", "plain.txt", "A file beside the folders")
+    assert artifacts.get("plain.txt") == artifacts.get(saved.uid) == saved
