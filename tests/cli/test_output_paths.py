@@ -22,7 +22,7 @@ from perturbench_lamin.training import run_folder, study, study_results, winner
 
 OUTPUTS = {
     "--out": {"browse", "croissant", "preprocess", "split", "pretrain", "train", "tune", "predict", "evaluate",
-              "leaderboard", "compare", "reproduce"},
+              "leaderboard", "compare", "reproduce", "new-dataset"},
     "--report": {"evaluate", "compare"},
     "--figure": {"leaderboard", "lineage"},
     "--keep": {"reproduce"},
