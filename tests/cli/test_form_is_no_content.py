@@ -12,7 +12,11 @@ import pytest
 from calling import call
 from scipy import sparse
 
-from perturbench_lamin.splitting.tasks import TASKS
+from perturbench_lamin.catalog.dataset import Task
+from perturbench_lamin.conditions import ObsKeys
+from perturbench_lamin.splitting.every_task import make_splits
+from perturbench_lamin.splitting.io import read_split, write_split
+from perturbench_lamin.splitting.tasks import TASKS, make_split
 
 KEYS = ("--covariate-key", "cell_type", "--control", "ctrl")
 GENES = ("--hvg", 15, "--degs", 4, "--min-cells", 3)
@@ -185,3 +189,35 @@ def test_evaluate(form, made, tmp_path):
 def test_compare(form, made, tmp_path):
     other = written(FORMS[form](deposit()), tmp_path / "other.h5ad")
     assert "identical" in call("compare", made / "raw.h5ad", other).lower()
+
+
+def test_the_verb_makes_the_split_of_the_notebooks_and_lists_what_it_excludes(tmp_path):
+    data = deposit()
+    data = data[~data.obs["condition"].isin(["G05", "G06"])].copy()  # G05+G06 can be held out with all of both genes
+    path = written(data, tmp_path / "raw.h5ad")
+    keys = ObsKeys(covariates=("cell_type",), control="ctrl")
+    options = {"seed": 2, "max_heldout_fraction": 0.9}
+    made = make_splits(data.obs, keys, [Task("main", "combine", ("cell_type",), options, seed=2)])
+    more = ("--seed", 2, "--max-heldout-fraction", 0.9)
+    said = call("split", path, "--task", "combine", *KEYS, *more, "--out", tmp_path / "split.csv")
+    assert read_split(tmp_path / "split.csv", data.obs_names).equals(made.splits["main"])
+    excluded = made.excluded.drop(columns="task")
+    assert len(excluded)
+    assert excluded.to_string(index=False) in said
+    call("split", path, "--task", "combine", *KEYS, *more, "--keep-unpredictable", "--out", tmp_path / "raw.csv")
+    drawn = read_split(tmp_path / "raw.csv", data.obs_names)
+    assert drawn.equals(make_split(data.obs, "combine", keys, options))
+    assert not drawn.equals(made.splits["main"])
+
+
+def test_training_tells_what_it_shows_of_the_held_out_conditions(made, tmp_path, caplog):
+    names = ad.read_h5ad(made / "curated.h5ad").obs_names
+    leaking = pd.Series([("train", "val", "test")[number % 3] for number in range(len(names))], index=names)
+    write_split(leaking, tmp_path / "leaking.csv")
+    predict(made / "curated.h5ad", tmp_path / "leaking.csv", tmp_path)
+    said = [record.getMessage() for record in caplog.records]
+    told = [f"{len(SINGLES + PAIRS)} conditions of {part} are in train in the same state" for part in ("val", "test")]
+    assert all(any(line.startswith(one) for line in said) for one in told)
+    caplog.clear()
+    predict(made / "curated.h5ad", made / "split.csv", tmp_path / "sound")
+    assert "are in train" not in caplog.text
