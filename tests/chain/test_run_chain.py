@@ -115,12 +115,14 @@ def test_a_failing_notebook_is_errored_and_reported_and_the_next_run_goes_on(fin
     else:
         log = re.search(r"the kernel's own words: (.*)\)", failed["double"][1])[1]
         assert "last words" in Path(log).read_text()
-    status, source, environment, report = tiny.query(
+    status, source, environment, report, told = tiny.query(
         root,
-        "(lambda r: [r.status, r.transform.source_code, r.environment.path.read_text(), r.report.path.read_text()])"
+        "(lambda r: [r.status, r.transform.source_code, r.environment.path.read_text(), r.report.path.read_text(), "
+        "r.extra_data['problem']])"
         f"(ln.Run.get('{failed['double'][3]}'))",
     )
     assert status == "errored"
+    assert told == failed["double"][1], "the run itself says why"
     assert "path.write_text(str(2 * value))" in source
     assert "lamindb" in environment
     assert ("Traceback" in report) == (how == "raise")
