@@ -18,6 +18,9 @@ SIGN = b"GCOL\x01\x00\x00\x00"
 HEADER = 16
 """Bytes before the first object of a heap (with lengths of 8 bytes, as everywhere), and before each object's data."""
 
+SMALLEST = 4096
+"""Bytes of a heap at least: HDF5 makes none smaller."""
+
 PIECE = 1 << 22
 LARGE = 1 << 20
 """Bytes of an array that make it worth knowing where it is stored, so as not to look for heaps in it."""
@@ -42,14 +45,12 @@ class Stored:
             self.spans.append((offset, offset + dataset.get_storage_size()))
 
     def between(self, size: int) -> Iterator[Span]:
-        """The parts of a file of that size that hold none of them."""
+        """The parts of a file of that size that hold none of them and have room for a heap."""
         at = 0
-        for start, stop in sorted(self.spans):
-            if start > at:
+        for start, stop in [*sorted(self.spans), (size, size)]:
+            if start - at >= SMALLEST:
                 yield at, start
             at = max(at, stop)
-        if at < size:
-            yield at, size
 
 
 def require_heaps(path: Path, stored: Stored) -> None:
