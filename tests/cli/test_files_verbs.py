@@ -113,7 +113,7 @@ def test_split_takes_an_h5ad_too(counts, tmp_path):
 def test_split_names_what_it_leaves_out(counts, tmp_path, states):
     out = tmp_path / "some.csv"
     said = call("split", counts, "--task", "transfer", *KEYS, "--seed", 1, "--max-heldout-covariates", states,
-                "--max-heldout-fraction", 0.9, "--out", out)  # fmt: skip
+                "--max-heldout-fraction", 0.9, "--keep-unpredictable", "--out", out)  # fmt: skip
     parts = pd.read_csv(out, header=None, index_col=0, keep_default_na=False)[1]
     left_out = ad.read_h5ad(counts).obs[(parts == "").to_numpy()]
     assert (states == 2) == left_out.empty
