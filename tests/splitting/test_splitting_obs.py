@@ -84,6 +84,7 @@ def test_unreadable_files_are_named(name, data, message, tmp_path):
         (gzip.compress(b"cell,condition\nx,g1\n") + b"more", "Truncated or corrupt"),
         (gzip.compress(b"cell,condition\n" + b"x,g1\n" * (14 << 20)), "more than 100 times"),
     ],
+    ids=["not compressed", "cut", "other checksum", "more behind", "a bomb"],  # the bytes hold the time
 )
 def test_damaged_compression_is_named(data, message, tmp_path):
     (tmp_path / "obs.csv.gz").write_bytes(data)
