@@ -10,6 +10,11 @@ from perturbench_lamin.errors import InputError, nearest
 
 GENETIC: Literal["genetic"] = "genetic"
 CHEMICAL: Literal["chemical"] = "chemical"
+METHODS = (
+    "transfer", "combine", "combine-inverse", "manual", "predefined", "scaling", "scaling-perturbations", "imbalance",
+    "unseen",
+)  # fmt: skip
+"""The names of the splitting methods: said here, so that the catalog does not depend on how cells are split."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,8 @@ class Task:
 
     Attributes:
         name: unique within the dataset; its split file is named for it.
-        method: the splitting method, a name in :data:`perturbench_lamin.splitting.tasks.TASKS`.
+        method: the splitting method, one of :data:`METHODS`, a name in
+            :data:`perturbench_lamin.splitting.tasks.TASKS`.
         covariates: the obs columns whose values make up a covariate state.
         parameters: the method's parameters, under its option names.
         seed: of the method's random draws.

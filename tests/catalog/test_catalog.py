@@ -156,3 +156,10 @@ def test_table_has_a_row_a_dataset():
     assert table.loc["norman19", "tasks"] == "combine, combine-inverse, unseen"
     assert table.loc["szalata24", "doi"] == ""
     assert not table.drop(columns=["genes", "conditions"]).isna().any().any()
+
+
+def test_the_catalog_knows_every_splitting_method():
+    from perturbench_lamin.catalog.dataset import METHODS
+    from perturbench_lamin.splitting.tasks import TASKS
+
+    assert list(METHODS) == list(TASKS)

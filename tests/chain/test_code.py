@@ -195,11 +195,21 @@ def test_a_model_of_another_package_counts_for_the_steps_that_train_it(tmp_path,
 
 ROOM_FOLDERS = ("ingestion", "curation", "training", "evaluation")
 ROOMS = {
-    "ingestion_norman19": {"catalog", "ingestion", "lineage"},
-    "curate_norman19": {"catalog", "ingestion", "curation", "metadata", "splitting", "lineage"},
-    "train": {"catalog", "chain", "curation", "loading", "models", "splitting", "training", "lineage"},
-    "evaluate": {"catalog", "curation", "evaluation", "loading", "models", "splitting", "training", "lineage"},
-    "leaderboard": {"catalog", "evaluation", "lineage"},
+    "ingestion_norman19": {"catalog", "ingestion", "storage", "lineage"},
+    "curate_norman19": {"catalog", "ingestion", "storage", "curation", "metadata", "splitting", "lineage"},
+    "train": {"catalog", "storage", "curation", "loading", "models", "splitting", "training", "lineage"},
+    "evaluate": {
+        "catalog",
+        "storage",
+        "curation",
+        "evaluation",
+        "loading",
+        "models",
+        "splitting",
+        "training",
+        "lineage",
+    },
+    "leaderboard": {"catalog", "storage", "evaluation", "lineage"},
 }
 
 

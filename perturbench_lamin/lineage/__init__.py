@@ -1,0 +1,1 @@
+"""LaminDB: instances, artifacts, runs and how they hang together."""
