@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 import h5py
 import numpy as np
 
+from perturbench_lamin.storage.reading import reading
+
 Element: TypeAlias = Any
 """A group or an array, of HDF5 or zarr."""
 
@@ -75,17 +77,28 @@ def same(a: Element, b: Element) -> bool:
 
 
 def _attributes(a: Element, b: Element, place: str) -> Iterator[Unlike]:
-    for name in sorted({*a.attrs, *b.attrs}):
-        one, other = (_attribute(element, name) for element in (a, b))
+    for name in sorted({*_attribute_names(a, place), *_attribute_names(b, place)}):
+        one, other = (_attribute(element, name, place) for element in (a, b))
         if not _equal(one, other):
             yield Unlike(place, f"attribute {name}", form=name in FORM)
 
 
-def _attribute(element: Element, name: str) -> np.ndarray:
-    value = element.attrs.get(name)
+def _attribute_names(element: Element, place: str) -> list[str]:
+    with reading(_path(element), place):
+        return list(element.attrs)
+
+
+def _attribute(element: Element, name: str, place: str) -> np.ndarray:
+    with reading(_path(element), f"The attribute {name!r} of {place or '/'}"):
+        value = element.attrs.get(name)
     if value is None or isinstance(value, h5py.Empty | h5py.Reference):
         return np.asarray("" if value is None else "(stored)")
     return np.asarray(value.decode() if isinstance(value, bytes) else value)
+
+
+def _path(element: Element) -> str:
+    """The file that an element stands in."""
+    return str(element.file.filename if hasattr(element, "file") else element.store_path)
 
 
 def _groups(a: Element, b: Element, place: str, values: Callable[[str], bool]) -> Iterator[Unlike]:
@@ -105,7 +118,7 @@ def _arrays(a: Element, b: Element, place: str, compared: bool) -> Iterator[Unli
         yield Unlike(place, f"{kinds[0]} / {kinds[1]}", form=True)
     if a.shape != b.shape:
         yield Unlike(place, f"shape {a.shape} / {b.shape}", form=not compared)
-    elif compared and not all(_equal(x, y) for x, y in _blocks(a, b)):
+    elif compared and not all(_equal(x, y) for x, y in _blocks(a, b, place)):
         yield Unlike(place, "values")
 
 
@@ -115,14 +128,20 @@ def _kind(dtype: np.dtype) -> str:
     return str(dtype.newbyteorder("="))
 
 
-def _blocks(a: Element, b: Element) -> Iterator[tuple[Any, Any]]:
+def _blocks(a: Element, b: Element, place: str) -> Iterator[tuple[Any, Any]]:
     if not a.shape:  # a scalar, or nothing at all
         if a.shape is not None:
-            yield np.asarray(_text(a[()])), np.asarray(_text(b[()]))
+            yield np.asarray(_text(_read(a, (), place))), np.asarray(_text(_read(b, (), place)))
         return
     rows = max(1, BLOCK // max(1, int(np.prod(a.shape[1:]))))
     for start in range(0, len(a), rows):
-        yield a[start : start + rows], b[start : start + rows]
+        span = slice(start, start + rows)
+        yield _read(a, span, place), _read(b, span, place)
+
+
+def _read(element: Element, span: Any, place: str) -> Any:
+    with reading(_path(element), place):
+        return element[span]
 
 
 def _equal(x: np.ndarray, y: np.ndarray) -> bool:

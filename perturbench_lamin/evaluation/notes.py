@@ -12,7 +12,8 @@ from perturbench_lamin.errors import many, some
 from perturbench_lamin.evaluation.aggregate import Moments
 from perturbench_lamin.evaluation.aggregations import LOGFC_OFFSET
 from perturbench_lamin.evaluation.groups import Groups, Pair, State
-from perturbench_lamin.evaluation.validate import ScaleWatch, pair_name
+from perturbench_lamin.evaluation.validate import pair_name
+from perturbench_lamin.storage.scale import ScaleWatch
 
 SAME_SCALE = {True: (0.8, 1.25), False: (0.7, 1.4)}
 """Between these, the predicted mean expression over the true one is no sign of another scale: of controls, which

@@ -17,8 +17,9 @@ from perturbench_lamin.evaluation.groups import Groups, Pair, group_cells
 from perturbench_lamin.evaluation.notes import Note
 from perturbench_lamin.evaluation.pca import project_cells
 from perturbench_lamin.evaluation.truth import Keep, Truth, rank_sum_tests, take_side
-from perturbench_lamin.evaluation.validate import ScaleWatch, accept_prediction, gene_order, require_predicted
+from perturbench_lamin.evaluation.validate import accept_prediction, gene_order, require_predicted
 from perturbench_lamin.evaluation.wilcoxon import RankSums
+from perturbench_lamin.storage.scale import ScaleWatch
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from perturbench_lamin.evaluation.expression import DenseGroups
 from perturbench_lamin.evaluation.groups import Groups, Pair, State, group_cells
 from perturbench_lamin.evaluation.observed import Observed
 from perturbench_lamin.evaluation.pca import Basis, fit_basis, project_cells
-from perturbench_lamin.evaluation.validate import ScaleWatch, accept_training, accept_truth, gene_order
+from perturbench_lamin.evaluation.validate import accept_training, accept_truth, gene_order
 from perturbench_lamin.evaluation.wilcoxon import RankSums, SortedControls, rank_sums, sort_controls
+from perturbench_lamin.storage.scale import ScaleWatch
 
 Keep = Callable[[pd.DataFrame, Groups], np.ndarray]
 """``keep(obs, groups)`` → whether to use each cell."""

@@ -11,6 +11,7 @@ from perturbench_lamin.curation.lanes import read_ahead
 from perturbench_lamin.curation.source import CountSource
 from perturbench_lamin.errors import InputError
 from perturbench_lamin.loading.checksum import Checksum
+from perturbench_lamin.storage.scale import ScaleWatch
 
 CHUNK_ENTRIES = 1 << 19
 """How many stored values a chunk of rows aims at: small beside any dataset that fills memory, while the blocks of the
@@ -29,20 +30,35 @@ def checked_chunks(source: CountSource, where: object, checksum: Checksum) -> It
         checksum: takes in every chunk before the caller has it.
 
     Raises:
-        InputError: values are NaN or infinite.
+        InputError: values are NaN or infinite, or (seen at the end) no logarithms.
     """
+    watch = ScaleWatch()
     cells = max(source.shape[0], 1)
     rows = max(1, min(cells, CHUNK_ENTRIES * cells // max(source.entries, 1)))
     for _, chunk in read_ahead(source.row_chunks(rows)):
         chunk.data = chunk.data.astype(np.float32, copy=False)
         require_finite(chunk.data, where)
+        watch.see(chunk)
         checksum.add(chunk.indices, chunk.data)
         yield chunk
+    watch.require_log1p(f"{where}, X")
 
 
 def smallest_dtype(genes: int) -> type[np.integer]:
     """A dtype of gene numbers: two bytes each where that suffices."""
     return np.uint16 if genes <= 1 << 16 else np.int32
+
+
+def require_expression(values: np.ndarray, source: object) -> None:
+    """Check that values that are in memory are numbers, and logarithms.
+
+    Raises:
+        InputError: some are NaN or infinite, or they are counts.
+    """
+    require_finite(values, source)
+    watch = ScaleWatch()
+    watch.see(values)
+    watch.require_log1p(f"{source}, X")
 
 
 def require_finite(values: np.ndarray, source: object) -> None:

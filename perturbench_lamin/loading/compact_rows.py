@@ -61,7 +61,7 @@ def read_compact(path: str | Path, dtype: type[np.integer] | None = None) -> Com
         dtype: of the gene numbers; by default the smallest that suffices.
 
     Raises:
-        InputError: ``X`` has NaN or infinite values.
+        InputError: ``X`` has NaN or infinite values or counts.
     """
     with H5adSource(path, layer="X") as source:
         # Of a dense X that is an upper bound. Memory that nothing is written to is not taken.

@@ -14,7 +14,7 @@ from scipy import sparse
 from perturbench_lamin.conditions import Remark, check_obs
 from perturbench_lamin.contracts import CuratedInfo
 from perturbench_lamin.errors import InputError, nearest, some
-from perturbench_lamin.loading.checked_chunks import require_finite
+from perturbench_lamin.loading.checked_chunks import require_expression
 from perturbench_lamin.loading.compact_rows import CompactRows, read_compact
 from perturbench_lamin.loading.header import read_info
 from perturbench_lamin.loading.row_store import RowStore, unpack
@@ -67,8 +67,8 @@ def read_curated(
         embedding: a key of obsm to read too; none by default.
 
     Raises:
-        InputError: there is no such file, it is not a curated h5ad file, its expression is not finite, or it lacks
-            the embedding.
+        InputError: there is no such file, it is not a curated h5ad file, its expression is not finite, or counts, or it
+            lacks the embedding.
         IntegrityError: it is damaged.
     """
     if memory not in READERS:
@@ -125,7 +125,7 @@ def curated(X: Any, obs: pd.DataFrame, genes: Any, info: CuratedInfo, *, source:
         source: where they came from, for error messages.
 
     Raises:
-        InputError: a column or value is missing, a gene occurs twice, or ``X`` has NaN or infinite values.
+        InputError: a column or value is missing, a gene occurs twice, or ``X`` has NaN or infinite values or counts.
     """
     return _together(_canonical(X, source), obs, genes, info, source)
 
@@ -167,7 +167,7 @@ def _together(X: Any, obs: pd.DataFrame, genes: Any, info: CuratedInfo, source: 
 
 def _canonical(X: Any, source: str) -> sparse.csr_matrix:
     matrix = sparse.csr_matrix(X, dtype=np.float32)
-    require_finite(matrix.data, source)
+    require_expression(matrix.data, source)
     if not matrix.has_canonical_format:
         matrix = matrix.copy()
         matrix.sum_duplicates()

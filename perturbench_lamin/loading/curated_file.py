@@ -148,7 +148,7 @@ class CuratedFile:
             The data, other rows empty unless the whole is held; and a part of the fingerprint: tables and sample.
 
         Raises:
-            InputError: expression of these cells is NaN or infinite.
+            InputError: expression of these cells is NaN or infinite, or counts.
         """
         known = self._known()
         if known.data is not None and cells.X is known.data.X:

@@ -91,7 +91,7 @@ def unpack(path: str | Path, folder: str | Path | None = None) -> RowStore:
         folder: where the files without names go; by default where TMPDIR points.
 
     Raises:
-        InputError: ``X`` has NaN or infinite values, or the disk has too little room.
+        InputError: ``X`` has NaN or infinite values or counts, or the disk has too little room.
     """
     folder = Path(folder or tempfile.gettempdir())
     with H5adSource(path, layer="X") as source:

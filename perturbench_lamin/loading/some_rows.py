@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from perturbench_lamin.curation.source_h5ad import H5adSource
-from perturbench_lamin.loading.checked_chunks import require_finite
+from perturbench_lamin.loading.checked_chunks import require_expression
 
 
 def read_some(
@@ -26,14 +26,14 @@ def read_some(
         The whole file's cells × genes with all other rows empty, and each run's stored values.
 
     Raises:
-        InputError: expression of the cells is NaN or infinite.
+        InputError: expression of the cells is NaN or infinite, or counts.
     """
     with H5adSource(path, layer="X") as source:
         parts = [source.read_rows(int(span[0]), int(span[-1]) + 1)[span - span[0]] for span in _spans(source, rows)]
         runs = [source.read_rows(int(run[0]), int(run[-1]) + 1).data for run in sample]
         shape = source.shape
     data = np.concatenate([part.data.astype(np.float32, copy=False) for part in parts])
-    require_finite(data, path)
+    require_expression(data, path)
     lengths = np.zeros(shape[0] + 1, dtype=np.int64)
     lengths[rows + 1] = np.concatenate([np.diff(part.indptr) for part in parts])
     indices = np.concatenate([part.indices for part in parts])

@@ -18,6 +18,7 @@ from perturbench_lamin.loading.curated import CuratedData, read_curated, split_l
 from perturbench_lamin.loading.vocabulary import State, condition_tokens
 from perturbench_lamin.models.embedding_file import Embedding, write_embedding
 from perturbench_lamin.models.embedding_regression import COMPONENTS, principal_scores
+from perturbench_lamin.storage.scale import ScaleWatch
 
 Blocks = Iterable[tuple[int, sparse.csr_matrix]]
 GENES, PERTURBATIONS = "genes.npz", "perturbations.npz"
@@ -99,12 +100,15 @@ def _means(data: CuratedData, chosen: np.ndarray | None, blocks: Blocks) -> dict
     place = {pair: number for number, pair in enumerate(names)}
     codes = np.array([place[pair] if one else -1 for pair, one in zip(pairs, wanted, strict=True)])
     counts, totals = np.bincount(codes[wanted], minlength=len(names)), np.zeros((len(names), len(data.genes)))
+    watch = ScaleWatch()
     for start, block in blocks:
         require_finite(block.data, data.source)
+        watch.see(block)
         own = codes[start : start + block.shape[0]]
         cells = np.flatnonzero(own >= 0)
         shares = sparse.csr_matrix((1.0 / counts[own[cells]], (own[cells], cells)), (len(names), len(own)))
         totals += (shares @ block).toarray()
+    watch.require_log1p(f"{data.source}, X")
     return dict(zip(names, totals, strict=True))
 
 

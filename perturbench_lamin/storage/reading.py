@@ -72,6 +72,9 @@ def read_known(group: Any, path: str | Path, place: str) -> dict[str, Any]:
     """A mapping as anndata reads it; elements whose encoding it does not know are left as they are stored."""
     found: dict[str, Any] = {}
     with reading(path, place):
+        version = group.attrs.get("encoding-version", "")
+        if not isinstance(version, str | bytes):
+            raise IntegrityError(f"{place} has the encoding-version {version!r}", where=path, fix=AGAIN)
         elements = {str(name): group[name] for name in group}
     for name, element in elements.items():
         inner = f"{place}/{name}"

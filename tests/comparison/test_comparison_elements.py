@@ -17,6 +17,7 @@ from perturbench_lamin.comparison.report import write_report
 from perturbench_lamin.comparison.result import Verdict
 from perturbench_lamin.comparison.settings import IGNORABLE, CompareConfig
 from perturbench_lamin.comparison.text import as_text
+from perturbench_lamin.errors import IntegrityError
 
 
 @pytest.fixture
@@ -284,12 +285,36 @@ def _attribute(file):
         (_unknown, "other elements only in B: extra"),
         (_hidden_column, "other elements only in B: obs/hidden"),
         (_attribute, "obs differs: attribute remark"),
-        (_old_obsm, "other elements only in B: obsm"),
+        (_old_obsm, "obsm only in B: X_pca"),
     ],
 )
 def test_what_anndata_does_not_know_is_compared(paths, change, text):
     found = _edit(paths, change)
     assert found.differences == (text,)
+
+
+def test_a_damaged_attribute_names_its_file(paths):
+    def damage(file):
+        file.create_group("extra").attrs.create("remark", np.bytes_(b"x"))
+
+    _edit(paths, damage)
+    content = bytearray(paths[1].read_bytes())
+    at = content.index(b"remark\0")
+    assert content[at - 6 : at - 4] == b"\x07\x00", "how long the name is"
+    content[at - 6 : at - 4] = b"\xff\xff"
+    paths[1].write_bytes(content)
+    shutil.copy(paths[1], paths[0])
+    paths[0].write_bytes(content + b"\0")  # another length, so that the bytes differ
+    with pytest.raises(IntegrityError, match=r"extra cannot be read .*[ab]\.h5ad"):
+        compare_files(*paths)
+
+
+def test_uns_of_no_version_is_refused(paths):
+    def change(file):
+        file["uns"].attrs["encoding-version"] = np.array([1, 2])
+
+    with pytest.raises(IntegrityError, match=r"uns has the encoding-version array(.|\n)*b.h5ad"):
+        _edit(paths, change)
 
 
 @pytest.mark.parametrize("value", [1, 7])

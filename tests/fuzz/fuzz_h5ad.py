@@ -320,7 +320,7 @@ def strictly(path: Path) -> tuple[str, str]:
             file.visititems(lambda name, item: item[()] if isinstance(item, h5py.Dataset) else None)
             tables = {name: ad.io.read_elem(file[name]) for name in file if name not in ("X", "layers", "raw")}
             shape = len(tables["obs"]), len(tables["var"])
-            for name in ("X", *(f"layers/{layer}" for layer in file.get("layers", ()))):
+            for name in (*({"X"} & file.keys()), *(f"layers/{layer}" for layer in file.get("layers", ()))):
                 _require_matrix(file[name], shape)
             ad.AnnData(**{name: table for name, table in tables.items() if name in ("obs", "var", "obsm", "uns")})
     except BaseException as error:

@@ -9,6 +9,7 @@ from tiny_curated import Tiny, random_split, write
 
 from perturbench_lamin.errors import InputError, IntegrityError
 from perturbench_lamin.loading.curated import curated, read_curated, split_labels
+from perturbench_lamin.loading.some_rows import read_some
 
 
 def test_what_was_written_is_read(tmp_path):
@@ -32,9 +33,9 @@ def test_columns_first_or_dense_expression_is_read_as_the_same(tmp_path, convert
 
 def test_entries_that_occur_twice_are_added():
     data = Tiny(n_genes=2, cells=1, controls=1, n_tokens=1, n_pairs=0, cell_types=("a",)).data()
-    doubled = sparse.csr_matrix((np.array([1, 2, 3], "f4"), np.array([1, 1, 0]), np.array([0, 2, 3])), shape=(2, 2))
+    doubled = sparse.csr_matrix((np.array([0.5, 2, 3], "f4"), np.array([1, 1, 0]), np.array([0, 2, 3])), shape=(2, 2))
     read = curated(doubled, data.obs, data.genes, data.info)
-    np.testing.assert_array_equal(read.X.toarray(), [[0, 3], [3, 0]])
+    np.testing.assert_array_equal(read.X.toarray(), [[0, 2.5], [3, 0]])
     assert doubled.nnz == 3, "the caller's matrix must not change"
 
 
@@ -55,10 +56,26 @@ def test_errors_of_contents():
     broken.data[3] = np.nan
     with pytest.raises(InputError, match="NaN or infinite"):
         curated(broken, data.obs, data.genes, data.info)
+    with pytest.raises(InputError, match="integer counts"):
+        curated(np.rint(data.X.toarray()), data.obs, data.genes, data.info)
     with pytest.raises(InputError, match="more than once"):
         curated(data.X, data.obs, ["g"] * len(data.genes), data.info)
     with pytest.raises(InputError, match="No column 'cell_type'"):
         curated(data.X, data.obs.drop(columns="cell_type"), data.genes, data.info)
+
+
+@pytest.mark.parametrize("memory", ["memory", "compact", "disk"])
+@pytest.mark.parametrize("rounding", [0, 1e-9])
+def test_counts_in_place_of_logarithms_are_refused_however_low(tmp_path, memory, rounding):
+    data = Tiny().data()
+    counts = np.minimum(np.rint(np.expm1(data.X.toarray())), 3).astype(np.float64) * (1 + rounding)
+    adata = ad.AnnData(sparse.csr_matrix(counts), obs=data.obs, var=pd.DataFrame(index=list(data.genes)))
+    adata.uns["perturbench"] = data.info.to_uns()
+    adata.write_h5ad(tmp_path / "counts.h5ad")
+    with pytest.raises(InputError, match=r"integer counts \(highest: 3\) \[.*counts.h5ad, X\]"):
+        read_curated(tmp_path / "counts.h5ad", memory=memory)
+    with pytest.raises(InputError, match=r"integer counts \(highest: 3\) \[.*counts.h5ad, X\]"):
+        read_some(tmp_path / "counts.h5ad", np.arange(5))
 
 
 def test_labels_come_in_the_order_of_the_cells():

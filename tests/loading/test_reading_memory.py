@@ -98,7 +98,7 @@ def test_columns_first_or_dense_expression_is_compact_as_the_same(tmp_path, conv
 
 
 def test_more_genes_than_two_bytes_can_number(tmp_path):
-    X = sparse.csr_matrix(([1.0, 2.0], ([0, 1], [65_536, 3])), shape=(2, 65_537), dtype=np.float32)
+    X = sparse.csr_matrix(([1.5, 2.0], ([0, 1], [65_536, 3])), shape=(2, 65_537), dtype=np.float32)
     ad.AnnData(X).write_h5ad(tmp_path / "x.h5ad")
     compact = read_compact(tmp_path / "x.h5ad")
     assert compact.indices.dtype == np.int32
