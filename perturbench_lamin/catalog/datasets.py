@@ -60,6 +60,20 @@ def all_datasets() -> dict[str, Dataset]:
     return {**DATASETS, **{name: one.dataset for name, one in outside.items()}}
 
 
+def find_dataset(name: str) -> Dataset | None:
+    """The dataset of that very name, of the catalog or the project; no other dataset's file of the catalog is read.
+
+    Raises:
+        InputError: a dataset's file of the project is not what it must be.
+    """
+    from perturbench_lamin.catalog.outside import outside_datasets
+
+    if name in DATASETS:
+        return DATASETS[name]
+    outside = outside_datasets().get(name)
+    return outside.dataset if outside else None
+
+
 def get_dataset(name: str) -> Dataset:
     """A dataset by its name or an alias, in whatever case.
 
@@ -67,7 +81,7 @@ def get_dataset(name: str) -> Dataset:
         InputError: no dataset has that name; the message says which names are like it.
     """
     key = name.lower()
-    found = DATASETS.get(key) or DATASETS.get(aliases().get(key, "")) or all_datasets().get(name)
+    found = DATASETS.get(key) or find_dataset(name) or DATASETS.get(aliases().get(key, ""))
     if found is None:
         raise InputError(f"No dataset {name!r}", where="catalog", fix=nearest(key, [*all_datasets(), *aliases()]))
     return found

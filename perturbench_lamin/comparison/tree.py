@@ -108,7 +108,8 @@ def _groups(a: Element, b: Element, place: str, values: Callable[[str], bool]) -
             yield from unlike(a[name], b[name], inner, values)
         else:
             only = a[name] if name in a else b[name]
-            empty = is_group(only) and not len(only)
+            nothing = str(_attribute(only, "encoding-type")) == "null"  # so anndata writes what is not there
+            empty = nothing or (is_group(only) and not len(only))
             yield Unlike(inner, f"only in {'A' if name in a else 'B'}", form=empty)
 
 

@@ -148,7 +148,8 @@ ORIGIN = {"origin_url": "origin", "licence": "licence", "citation": "citation", 
 
 
 def _origin(artifact: ln.Artifact) -> dict[str, str]:
-    told = artifact.features.get_values()
+    # as they were written: LaminDB's get_values takes a text with commas for a set of several
+    told = dict(artifact.json_values.filter(feature__name__in=ORIGIN).values_list("feature__name", "value"))
     return {word: str(told[name]) for name, word in ORIGIN.items() if told.get(name)}
 
 

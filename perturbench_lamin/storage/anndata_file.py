@@ -69,7 +69,8 @@ class AnnDataFile:
             self.root.close()
 
     def __contains__(self, place: str) -> bool:
-        return self._name(place) is not None
+        """Whether there is such a part. anndata writes what is not there, too: as the element ``null``."""
+        return self._name(place) is not None and self.kind(place) != "null"
 
     def require(self, *places: str) -> None:
         """Check that some parts are there.
@@ -93,11 +94,11 @@ class AnnDataFile:
         Raises:
             IntegrityError: it is no group.
         """
-        name = self._name(place) if place else "/"
+        name = self._name(place) if place else ""
         if name is None:
             return []
         with reading(self.path, place):
-            found = self.root[name]
+            found = self.root[name] if name else self.root  # consolidated zarr knows no name of its root
             if hasattr(found, "dtype") and not self._is_record(name):
                 raise IntegrityError(f"{place} is not a group", where=self.path, fix=AGAIN)
             return sorted(map(str, found.dtype.names if self._is_record(name) else found))

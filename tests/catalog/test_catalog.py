@@ -1,10 +1,13 @@
 import copy
 import dataclasses
+import importlib
 import re
 
 import pytest
 
-from perturbench_lamin.catalog.datasets import DATASETS, aliases, datasets_table, get_dataset
+from perturbench_lamin.catalog import datasets, outside
+from perturbench_lamin.catalog.datasets import DATASETS, aliases, datasets_table, find_dataset, get_dataset
+from perturbench_lamin.catalog.new_dataset import Layout, new_dataset
 from perturbench_lamin.conditions import ObsKeys
 from perturbench_lamin.errors import InputError
 from perturbench_lamin.splitting.tasks import TASKS, resolve_params
@@ -29,6 +32,18 @@ def test_the_six_datasets_are_there_in_order():
 )
 def test_aliases_in_any_case(alias, name):
     assert get_dataset(alias).name == name
+
+
+def test_a_dataset_is_found_without_reading_the_others(tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr(datasets, "import_module", lambda name: read.append(name) or importlib.import_module(name))
+    monkeypatch.setenv(outside.VARIABLE, str(tmp_path))
+    layout = Layout("mine.h5ad", "gene", "NT", "", {"line": "cell_type"}, "X", "transfer", "CRISPRi")
+    new_dataset("mine25", tmp_path, layout, tmp_path)
+    assert get_dataset("Norman19") is find_dataset("norman19") is DATASETS["norman19"]
+    assert get_dataset("mine25").name == find_dataset("mine25").name == "mine25"
+    assert find_dataset("mine24") is None
+    assert set(read) == {"perturbench_lamin.catalog.norman19"}, "a step that reads another's file runs again each time"
 
 
 def test_no_alias_is_also_a_name_or_another_datasets_alias():

@@ -58,12 +58,17 @@ def test_the_text_tells_origin_licence_and_checksum_of_raw_files(chain):
     from perturbench_lamin.lineage import features
     from perturbench_lamin.lineage.graph import ancestry, describe
 
-    told = {"origin_url": "https://example.org/raw", "licence": "CC-BY-4.0", "sha256": "ab" * 32}
+    told = {
+        "origin_url": "https://example.org/raw",
+        "licence": "CC-BY-4.0",
+        "citation": "Me et al., Journal, 2024: A title. doi:1/2",
+        "sha256": "ab" * 32,
+    }
     features.save_features()
     features.annotate(chain["raw"], told)
     lines = describe(ancestry(chain["checkpoint"])).splitlines()
-    for word, value in zip(("origin", "licence", "sha256"), told.values(), strict=True):
-        assert [line.split() for line in lines if value in line] == [[word, value]]
+    for word, value in zip(("origin", "licence", "citation", "sha256"), told.values(), strict=True):
+        assert [line.split(maxsplit=1) for line in lines if value in line] == [[word, value]]
     assert sum(chain["raw"].key in line for line in lines) == 2, "made and read"
 
 
