@@ -284,7 +284,7 @@ def _attribute(file):
         (_unknown, "other elements only in B: extra"),
         (_hidden_column, "other elements only in B: obs/hidden"),
         (_attribute, "obs differs: attribute remark"),
-        (_old_obsm, "other elements only in B: obsm"),
+        (_old_obsm, "obsm only in B: X_pca"),
     ],
 )
 def test_what_anndata_does_not_know_is_compared(paths, change, text):
