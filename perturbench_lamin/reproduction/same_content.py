@@ -14,6 +14,7 @@ import numpy as np
 
 from perturbench_lamin.errors import InputError, IntegrityError, some
 from perturbench_lamin.reproduction.differences import BLOCK, Difference, Names, renamed, values
+from perturbench_lamin.storage.reading import reading
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,7 +85,11 @@ def _csv(recorded: Path, now: Path, names: Names) -> Iterator[Difference]:
 def _parquet(recorded: Path, now: Path, names: Names) -> Iterator[Difference]:
     import pandas as pd
 
-    yield from _tables(pd.read_parquet(recorded), pd.read_parquet(now), names)
+    def read(path: Path) -> pd.DataFrame:
+        with reading(path, "The table"):
+            return pd.read_parquet(path)
+
+    yield from _tables(read(recorded), read(now), names)
 
 
 def _tables(one: pd.DataFrame, other: pd.DataFrame, names: Names) -> Iterator[Difference]:
@@ -135,7 +140,11 @@ def _is_whole(text: object) -> bool:
 
 
 def _json(recorded: Path, now: Path, names: Names) -> Iterator[Difference]:
-    yield from _nested(json.loads(renamed(recorded.read_text(), names)), json.loads(now.read_text()), "")
+    def read(path: Path, names: Names) -> Any:
+        with reading(path):
+            return json.loads(renamed(path.read_text(encoding="utf-8"), names))
+
+    yield from _nested(read(recorded, names), read(now, {}), "")
 
 
 def _nested(one: Any, other: Any, where: str) -> Iterator[Difference]:

@@ -202,6 +202,12 @@ def test_checkpoints_by_their_types_and_by_what_the_model_is(tmp_path):
     assert (found.state, "float64" in found.detail) == ("different", True)
 
 
+@pytest.mark.parametrize("suffix", [".json", ".parquet", ".h5ad"])
+def test_what_cannot_be_read_is_named(tmp_path, suffix):
+    with pytest.raises(IntegrityError, match=f"other{suffix}|one{suffix}"):
+        same_content(*write(tmp_path, suffix, "{", "{]"))
+
+
 def test_a_checkpoint_that_cannot_be_read_is_named(tmp_path):
     import torch
 
