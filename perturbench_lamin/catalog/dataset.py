@@ -11,6 +11,12 @@ from perturbench_lamin.errors import InputError, nearest
 GENETIC: Literal["genetic"] = "genetic"
 CHEMICAL: Literal["chemical"] = "chemical"
 
+METHODS = (
+    *("transfer", "combine", "combine-inverse", "manual", "predefined"),
+    *("scaling", "scaling-perturbations", "imbalance", "unseen"),
+)
+"""The names of :data:`perturbench_lamin.splitting.tasks.TASKS`: who only looks a dataset up needs none of its code."""
+
 
 @dataclass(frozen=True)
 class RawFile:

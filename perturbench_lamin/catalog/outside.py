@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from perturbench_lamin.catalog.dataset import CHEMICAL, GENETIC, Dataset, RawFile, Shape, Task
+from perturbench_lamin.catalog.dataset import CHEMICAL, GENETIC, METHODS, Dataset, RawFile, Shape, Task
 from perturbench_lamin.errors import InputError, nearest
 
 VARIABLE = "PERTURBENCH_PROJECT"
@@ -102,12 +102,10 @@ def _raw_file(dataset: str, plain: Any, path: Path) -> RawFile:
 
 
 def _task(plain: Any, covariates: tuple[str, ...], path: Path) -> Task:
-    from perturbench_lamin.splitting.tasks import TASKS
-
     _require_known(plain, TASK_NAMES, path)
     method = _entry(plain, "method", str, path)
-    if method not in TASKS:
-        raise InputError(f"Unknown method of a task {method!r}", where=path, fix=nearest(method, TASKS))
+    if method not in METHODS:
+        raise InputError(f"Unknown method of a task {method!r}", where=path, fix=nearest(method, METHODS))
     return Task(**{"covariates": covariates, "name": method, **plain})
 
 

@@ -45,9 +45,9 @@ def run_steps(dataset: Dataset, make: Callable[[Path], list[Step]], execution: E
     Raises:
         ChainError: a step failed.
     """
-    from perturbench_lamin.chain.lock import only_one
     from perturbench_lamin.chain.run import Chain, run_chain
     from perturbench_lamin.lineage.instance import instance_folder, open_instance
+    from perturbench_lamin.locks import only_one
 
     notebooks = execution.notebooks or project_folder()
     if (folder_of_datasets := outside.project()) is not None:  # for the kernels, which work elsewhere

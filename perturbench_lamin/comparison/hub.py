@@ -8,7 +8,7 @@ from pathlib import Path
 
 from perturbench_lamin.files import write_text
 from perturbench_lamin.ingestion.download import DownloadError
-from perturbench_lamin.ingestion.lock import locked
+from perturbench_lamin.locks import locked
 
 REPOSITORY = "altoslabs/perturbench"
 BRANCH = "main"

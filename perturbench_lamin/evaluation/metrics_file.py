@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +41,7 @@ def read_metrics(path: str | Path) -> pd.DataFrame:
         IntegrityError: the file is damaged.
     """
     path = Path(path)
-    return _of_parquet(path) if path.suffix == ".parquet" else _of_text(read_csv(path, empty_is_missing=True))
+    return _of_parquet(path) if path.suffix == ".parquet" else _of_text(_read(path, ("value",)))
 
 
 def read_board(path: str | Path) -> pd.DataFrame:
@@ -55,7 +55,7 @@ def read_board(path: str | Path) -> pd.DataFrame:
         InputError: a column is missing, or a mean or count is not a number; the message names the line.
         IntegrityError: the file is damaged.
     """
-    file = read_csv(path, empty_is_missing=True)
+    file = _read(path, MEASURED)
     require_columns(file, ("metric", "model", *MEASURED[:3], "place"))
     numbers = {name: _numbers(file, name) for name in MEASURED if name in file.table}
     table = file.table.assign(**numbers)
@@ -64,6 +64,10 @@ def read_board(path: str | Path) -> pd.DataFrame:
             _require_whole(table[name], file, name)
             table[name] = table[name].astype("Int64" if name == "place" or table[name].isna().any() else "int64")
     return table
+
+
+def _read(path: str | Path, numbers: Iterable[str]) -> CsvFile:
+    return read_csv(path, empty_is_missing=True, numbers=dict.fromkeys(numbers, UNDEFINED))
 
 
 def _require_whole(column: pd.Series, file: CsvFile, name: str) -> None:
@@ -75,11 +79,12 @@ def _require_whole(column: pd.Series, file: CsvFile, name: str) -> None:
 def _of_text(file: CsvFile) -> pd.DataFrame:
     require_columns(file, NEEDED)
     value = _numbers(file, "value")
-    names = file.table.drop(columns="value")
-    return _checked(names.assign(value=value)[list(file.table.columns)], file.path, file.place)
+    return _checked(file.table.assign(value=value), file.path, file.place)
 
 
 def _numbers(file: CsvFile, name: str) -> np.ndarray:
+    if file.table[name].dtype.kind == "f":
+        return file.table[name].to_numpy(dtype=np.float64)
     texts = file.table[name].to_list()
     try:
         values = np.array([np.nan if text in UNDEFINED else float(text) for text in texts])

@@ -14,7 +14,7 @@ from pathlib import Path
 from perturbench_lamin.catalog.dataset import RawFile
 from perturbench_lamin.errors import InputError, IntegrityError
 from perturbench_lamin.files import sha256, write_text
-from perturbench_lamin.ingestion.lock import locked
+from perturbench_lamin.locks import locked
 from perturbench_lamin.storage.plain_file import read_json
 
 RECORD_NAME = "checksums.json"

@@ -10,7 +10,7 @@ from perturbench_lamin.errors import InputError, IntegrityError, nearest
 from perturbench_lamin.ingestion.check import check_file
 from perturbench_lamin.ingestion.checksums import record_first, verify
 from perturbench_lamin.ingestion.download import Patience, download, forget
-from perturbench_lamin.ingestion.lock import locked
+from perturbench_lamin.locks import locked
 
 
 def fetch(

@@ -20,13 +20,12 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from perturbench_lamin.chain.lock import only_one
 from perturbench_lamin.errors import ChainError
 from perturbench_lamin.files import write_text
-from perturbench_lamin.ingestion.lock import locked
 from perturbench_lamin.lineage.lamin_settings import LaminSettings, read_settings, settings_folder
 from perturbench_lamin.lineage.making import make_known, make_store
 from perturbench_lamin.lineage.store import Store
+from perturbench_lamin.locks import locked, only_one
 
 INSTANCE_VARIABLE = "LAMIN_CURRENT_INSTANCE"
 STORE = "lamin-store"

@@ -12,9 +12,9 @@ from typing import Any
 
 import pandas as pd
 
-from perturbench_lamin.chain.lock import only_one
 from perturbench_lamin.errors import InputError, IntegrityError, some
 from perturbench_lamin.files import atomic_path, write_text
+from perturbench_lamin.locks import only_one
 from perturbench_lamin.storage.csv_file import read_csv, require_columns
 from perturbench_lamin.storage.plain_file import read_json
 from perturbench_lamin.training.checkpoint_io import PlainCheckpointIO

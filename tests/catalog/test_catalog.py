@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from perturbench_lamin.catalog.dataset import METHODS
 from perturbench_lamin.catalog.datasets import DATASETS, aliases, datasets_table, get_dataset
 from perturbench_lamin.conditions import ObsKeys
 from perturbench_lamin.errors import InputError
@@ -142,6 +143,10 @@ def test_lookups_name_the_nearest():
         dataset.task("combined")
     with pytest.raises(InputError, match="NormanWeissman2019_filtered"):
         dataset.raw_file("NormanWeissman2019.h5ad")
+
+
+def test_the_methods_of_tasks_are_those_that_there_are():
+    assert tuple(TASKS) == METHODS
 
 
 def test_records_are_plain_data():

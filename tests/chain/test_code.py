@@ -196,12 +196,13 @@ def test_a_model_of_another_package_counts_for_the_steps_that_train_it(tmp_path,
 
 
 ROOM_FOLDERS = ("ingestion", "curation", "training", "evaluation")
+READ = {"catalog", "curation", "loading", "models", "splitting", "training", "lineage", "storage"}
 ROOMS = {
-    "ingestion_norman19": {"catalog", "ingestion", "lineage"},
-    "curate_norman19": {"catalog", "ingestion", "curation", "metadata", "splitting", "lineage"},
-    "train": {"catalog", "chain", "curation", "loading", "models", "splitting", "training", "lineage"},
-    "evaluate": {"catalog", "curation", "evaluation", "loading", "models", "splitting", "training", "lineage"},
-    "leaderboard": {"catalog", "evaluation", "lineage"},
+    "ingestion_norman19": {"catalog", "ingestion", "lineage", "storage"},
+    "curate_norman19": {"catalog", "ingestion", "curation", "metadata", "splitting", "lineage", "storage"},
+    "train": READ,
+    "evaluate": READ | {"evaluation"},
+    "leaderboard": {"catalog", "evaluation", "lineage", "storage"},
 }
 
 

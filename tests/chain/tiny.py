@@ -87,7 +87,7 @@ def write_notebooks(root: Path) -> None:
 RUN = """
 import json, sys
 from pathlib import Path
-from perturbench_lamin.chain.lock import only_one
+from perturbench_lamin.locks import only_one
 from perturbench_lamin.chain.run import Chain, run_chain
 from perturbench_lamin.chain.step import Output, Step
 from perturbench_lamin.lineage.instance import local_instance

@@ -6,11 +6,11 @@ import json
 import sys
 from pathlib import Path
 
-from perturbench_lamin.chain.lock import only_one
 from perturbench_lamin.chain.run import Chain, run_chain
 from perturbench_lamin.chain.step import Step
 from perturbench_lamin.lineage import keys
 from perturbench_lamin.lineage.instance import local_instance
+from perturbench_lamin.locks import only_one
 
 
 def register(curated: Path, split: Path) -> None:

@@ -16,7 +16,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from perturbench_lamin.chain.lock import only_one
 from perturbench_lamin.errors import ChainError
 from perturbench_lamin.lineage import making
 from perturbench_lamin.lineage import store as store_module
@@ -29,6 +28,7 @@ from perturbench_lamin.lineage.instance import (
 )
 from perturbench_lamin.lineage.lamin_settings import LaminSettings, read_settings, write_settings
 from perturbench_lamin.lineage.store import Store
+from perturbench_lamin.locks import only_one
 
 
 @pytest.fixture(scope="module")

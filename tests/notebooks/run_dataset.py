@@ -8,9 +8,9 @@ from pathlib import Path
 
 from perturbench_lamin.catalog.datasets import get_dataset
 from perturbench_lamin.chain.benchmark import BenchmarkConfig, benchmark_steps
-from perturbench_lamin.chain.lock import only_one
 from perturbench_lamin.chain.run import Chain, run_chain
 from perturbench_lamin.lineage.instance import local_instance
+from perturbench_lamin.locks import only_one
 
 
 def main(name: str, raw: Path, folder: Path, notebooks: Path, curation: dict) -> None:

@@ -17,7 +17,6 @@ from scipy import sparse
 from perturbench_lamin.catalog.datasets import get_dataset
 from perturbench_lamin.chain.benchmark import BenchmarkConfig
 from perturbench_lamin.chain.experiments import EXPERIMENTS, experiment_steps
-from perturbench_lamin.chain.lock import only_one
 from perturbench_lamin.chain.run import Chain, run_chain
 from perturbench_lamin.chain.step import Output, Step
 from perturbench_lamin.chain.tuning import TuningConfig, tuning_steps
@@ -26,6 +25,7 @@ from perturbench_lamin.curation.preprocess import preprocess_file
 from perturbench_lamin.curation.report import PreprocessParams
 from perturbench_lamin.lineage import keys
 from perturbench_lamin.lineage.instance import local_instance
+from perturbench_lamin.locks import only_one
 from perturbench_lamin.splitting.io import write_split
 from perturbench_lamin.splitting.obs import read_obs
 from perturbench_lamin.splitting.tasks import make_split

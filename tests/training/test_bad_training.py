@@ -14,10 +14,10 @@ from lightning import Callback
 from test_fit import CONFIG, DATA, SPLIT, assert_same_weights, curated_path, whole  # noqa: F401 (fixtures)
 from tiny_curated import Tiny, random_split, write
 
-from perturbench_lamin.chain.lock import only_one
 from perturbench_lamin.conditions import token_table
 from perturbench_lamin.errors import InputError
 from perturbench_lamin.loading.curated import CuratedData, curated
+from perturbench_lamin.locks import only_one
 from perturbench_lamin.training.config import TrainConfig
 from perturbench_lamin.training.exhaustion import ExhaustedError, exhaustion_explained
 from perturbench_lamin.training.fit import fit

@@ -2,7 +2,7 @@ import subprocess
 import sys
 import threading
 
-from perturbench_lamin.ingestion.lock import locked
+from perturbench_lamin.locks import locked
 
 
 def test_one_at_a_time(tmp_path):
@@ -26,7 +26,7 @@ def test_one_at_a_time(tmp_path):
 
 def test_another_process_waits_and_goes_on_when_the_holder_is_killed(tmp_path):
     code = (
-        "import sys, time; from perturbench_lamin.ingestion.lock import locked\n"
+        "import sys, time; from perturbench_lamin.locks import locked\n"
         "with locked(sys.argv[1]):\n    print('held', flush=True); time.sleep(60)"
     )
     holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "lock")], stdout=subprocess.PIPE, text=True)

@@ -1,4 +1,4 @@
-"""One process at a time in a folder: two must never save one key, or write one training."""
+"""One process at a time: locks that the operating system releases even when their holder is killed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,28 @@ from perturbench_lamin.errors import ChainError, PerturbenchError
 
 
 @contextmanager
+def locked(path: str | Path) -> Iterator[None]:
+    """Hold the lock file ``path`` (made where it does not exist, and left); wait for whoever holds it.
+
+    The file is not removed: another process could be waiting on it, and would then hold a lock on nothing.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)  # released when the file is closed
+        yield
+
+
+@contextmanager
 def only_one(
     folder: Path,
     what: str = "chain",
     name: str = ".lamin/chain.lock",
     error: type[PerturbenchError] = ChainError,
 ) -> Iterator[int]:
-    """Hold the folder's lock; yield its file handle, for kernels to inherit.
+    """Hold the folder's lock, for two must never save one key, or write one training.
+
+    It yields its file handle, for kernels to inherit.
 
     The lock is free again when the last process that holds the handle is gone, however it ended: after a kill
     of the chain, a kernel that is still writing keeps the next chain out.

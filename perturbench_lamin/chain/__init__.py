@@ -1,0 +1,1 @@
+"""Chains of notebooks: which steps there are, what decides each, and running those that are not made yet."""
