@@ -16,6 +16,9 @@ SCHEMA_VERSION = "1"
 UNS_KEY = "perturbench"
 COUNTS_LAYER = "counts"
 
+TOKEN_COLUMNS = ("condition", "position", "token")
+"""Of the table of a curated file's conditions."""
+
 SPLIT_NAMES = ("train", "val", "test")
 """A split file has two columns without a header, cell and one of these; empty where a cell is excluded."""
 
@@ -66,11 +69,9 @@ class CuratedInfo:
             )
         try:
             return cls._parsed(block, where)
-        except (LookupError, TypeError, AttributeError, ValueError) as error:
-            if isinstance(error, InputError):
-                raise
+        except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
             raise IntegrityError(
-                f"uns[{UNS_KEY!r}] is damaged ({type(error).__name__}: {str(error)!r})",
+                f"uns[{UNS_KEY!r}] is damaged: {_told(error)}",
                 where=where,
                 fix="Fetch the file again, or curate it again with `perturbench-lamin preprocess`.",
             ) from error
@@ -79,14 +80,61 @@ class CuratedInfo:
     def _parsed(cls, block: Mapping[str, Any], where: object) -> CuratedInfo:
         if str(block["schema_version"]) != SCHEMA_VERSION:
             raise InputError(
-                f"Curated by schema {block['schema_version']}, this package reads schema {SCHEMA_VERSION}", where=where
+                f"Curated by schema {str(block['schema_version'])!r}, this package reads schema {SCHEMA_VERSION}",
+                where=where,
             )
         keys = ObsKeys(
-            perturbation=str(block["perturbation_key"]),
-            covariates=tuple(json.loads(block["covariate_keys"])),
-            control=str(block["control"]),
-            delimiter=str(block["delimiter"]) or None,
+            perturbation=_text(block, "perturbation_key"),
+            covariates=tuple(_json(block, "covariate_keys", list)),
+            control=_text(block, "control"),
+            delimiter=_text(block, "delimiter", empty=True) or None,
         )
-        conditions = block["conditions"]
-        conditions[["condition", "token"]]  # a table with these columns, or it is damaged
-        return cls(str(block["dataset"]), keys, json.loads(block["parameters"]), conditions)
+        _require_names((keys.perturbation, *keys.covariates))
+        parameters = _json(block, "parameters", dict)
+        return cls(_text(block, "dataset", empty=True), keys, parameters, _conditions(block["conditions"]))
+
+
+def _text(block: Mapping[str, Any], name: str, *, empty: bool = False) -> str:
+    value = block[name]
+    if not isinstance(value, str) or not (value or empty):
+        raise TypeError(f"{name!r} is {value!r}, not a text")
+    return str(value)
+
+
+def _json(block: Mapping[str, Any], name: str, kind: type) -> Any:
+    text = _text(block, name)
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{name!r} is not JSON: {error}") from error
+    if not isinstance(value, kind):
+        raise TypeError(f"{name!r} is {text!r}, not a {kind.__name__}")
+    return value
+
+
+def _require_names(columns: tuple[Any, ...]) -> None:
+    if not all(isinstance(name, str) and name for name in columns) or len(set(columns)) < len(columns):
+        raise ValueError(f"the obs columns are {list(columns)!r}: not names, or one of them twice")
+
+
+def _conditions(table: Any) -> pd.DataFrame:
+    if not isinstance(table, pd.DataFrame):
+        raise TypeError(f"'conditions' is no table, but {type(table).__name__}")
+    lacking = [name for name in TOKEN_COLUMNS if name not in table]
+    if lacking:
+        raise KeyError(f"conditions/{lacking[0]}")
+    for name in TOKEN_COLUMNS:
+        if table[name].isna().any():
+            raise ValueError(f"'conditions' has rows without {name}")
+    if not pd.api.types.is_integer_dtype(table["position"]):
+        raise TypeError(f"'conditions/position' is of type {table['position'].dtype}")
+    twice = table[table.duplicated(["condition", "position"])]
+    if len(twice):
+        raise ValueError(f"'conditions' has {str(twice['condition'].iloc[0])!r} twice at one position")
+    return table
+
+
+def _told(error: BaseException) -> str:
+    if isinstance(error, KeyError):
+        return f"it has no {error.args[0]!r}" if error.args else "a part is missing"
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -31,7 +31,9 @@ def only_one(
     name: str = ".lamin/chain.lock",
     error: type[PerturbenchError] = ChainError,
 ) -> Iterator[int]:
-    """Hold the folder's lock; yield its file handle, for kernels to inherit.
+    """Hold the folder's lock, for two must never save one key, or write one training.
+
+    It yields its file handle, for kernels to inherit.
 
     Two processes must never save one key, or write one training: a second one is refused, it does not wait.
     The lock is free again when the last process that holds the handle is gone, however it ended: after a kill

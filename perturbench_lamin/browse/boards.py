@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from perturbench_lamin.browse.files_state import FileState
 from perturbench_lamin.browse.snapshot import ArtifactRecord
-from perturbench_lamin.errors import InputError
+from perturbench_lamin.errors import InputError, PerturbenchError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-NEEDED = ("metric", "model", "mean", "sd", "n_seeds", "place")
 WIDTH = 100.0
 """Places are in percent of the panel's width."""
 MARGIN = 0.06
@@ -68,17 +66,16 @@ class Panel:
 
 def panels_of(artifact: ArtifactRecord, state: FileState) -> tuple[Panel, ...]:
     """The panels of a leaderboard's file; none where it is not as registered, or is not a leaderboard's table."""
-    import pandas as pd
-
     from perturbench_lamin.evaluation.leaderboard import with_all_keys
+    from perturbench_lamin.evaluation.metrics_file import read_board
 
     if artifact.path is None or state is not FileState.VERIFIED:
         return ()
     try:
-        table = pd.read_csv(io.BytesIO(artifact.path.read_bytes()))
-    except (ValueError, UnicodeDecodeError):
+        table = read_board(artifact.path).astype({"place": float})
+    except PerturbenchError:
         return ()
-    if table.empty or not set(NEEDED) <= set(table.columns):
+    if table.empty:
         return ()
     boards = [name for name in ("split", "profile") if name in table.columns]
     groups = with_all_keys(table, boards).groupby([*boards, "metric"], sort=True, observed=True)

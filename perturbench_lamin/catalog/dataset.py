@@ -11,10 +11,10 @@ from perturbench_lamin.errors import InputError, nearest
 GENETIC: Literal["genetic"] = "genetic"
 CHEMICAL: Literal["chemical"] = "chemical"
 METHODS = (
-    "transfer", "combine", "combine-inverse", "manual", "predefined", "scaling", "scaling-perturbations", "imbalance",
-    "unseen",
-)  # fmt: skip
-"""The names of the splitting methods: said here, so that the catalog does not depend on how cells are split."""
+    *("transfer", "combine", "combine-inverse", "manual", "predefined"),
+    *("scaling", "scaling-perturbations", "imbalance", "unseen"),
+)
+"""The names of :data:`perturbench_lamin.splitting.tasks.TASKS`: who only looks a dataset up needs none of its code."""
 
 
 @dataclass(frozen=True)

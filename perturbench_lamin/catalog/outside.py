@@ -46,14 +46,19 @@ def project() -> Path | None:
     return next((folder for folder in (here, *here.parents) if _files(folder)), None)
 
 
+def dataset_files() -> dict[str, Path]:
+    """The files of the project's datasets, by the dataset's name, as they lie there: not read."""
+    folder = project()
+    return {path.stem: path for path in _files(folder)} if folder else {}
+
+
 def outside_datasets() -> dict[str, OutsideDataset]:
     """The datasets of the project, by name.
 
     Raises:
         InputError: a file is not what it must be.
     """
-    folder = project()
-    read = [read_dataset(path) for path in _files(folder)] if folder else []
+    read = map(read_dataset, dataset_files().values())
     return {one.dataset.name: one for one in read}
 
 

@@ -1,1 +1,1 @@
-"""Chains of notebooks: their steps, in which order they run, which are kept."""
+"""Chains of notebooks: which steps there are, what decides each, and running those that are not made yet."""

@@ -3,7 +3,8 @@
 Imports are followed at any depth, those inside functions too; ``if TYPE_CHECKING:`` is not. A lazy export counts when
 it is asked for by name. Of a module that imports by names known only when it runs, such as a registry of models, those
 modules count that it names in a literal; where the step's parameters name some of them (``model="linear"``), only
-those. Data files count that a module names. What a kernel really loaded is compared with this afterwards.
+those. Data files count that a module names, and the file of a project's dataset that the step names. What a kernel
+really loaded is compared with this afterwards.
 
 Modules of this package count, of packages that offer models, and those that lie beside the notebooks. Other packages do
 not: a run's environment lists their versions, and ``reproduce`` tells which changed.
@@ -23,6 +24,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from perturbench_lamin.catalog import outside
 from perturbench_lamin.chain import notebook as notebooks
 from perturbench_lamin.chain.module import Module, parse
 
@@ -104,11 +106,17 @@ def code_of(notebook: Path, parameters: Mapping[str, Any], root: Path | None = N
     words = given.union(*(parse(source.encode()).literals for source in sources))
     places = [place for name, place in _offered_models().items() if name in words]
     offered = {place.partition(":")[0] for place in (*places, *filter(PLACE.fullmatch, given))}
-    outside = {name.partition(".")[0] for name in offered} - {PACKAGE}
-    folders = {name: folder for name in sorted(outside) if (folder := _folder_of(name))}
+    others = {name.partition(".")[0] for name in offered} - {PACKAGE}
+    folders = {name: folder for name in sorted(others) if (folder := _folder_of(name))}
     beside = (notebook.parent, notebook.parent.parent, *(one for one in folders.values() if not is_of_installed(one)))
     finder = Finder({PACKAGE: root or package_root(), **folders}, beside)
-    return reached(sources, finder, words, also=sorted(offered))
+    found = reached(sources, finder, words, also=sorted(offered))
+    return CodeFiles({**found.paths, **_datasets(words)}) if outside.__name__ in found.paths else found
+
+
+def _datasets(words: frozenset[str]) -> dict[str, Path]:
+    """The files of the project's datasets that a step names: they decide what it does, as the catalog's modules do."""
+    return {f"{outside.FOLDER}/{path.name}": path for name, path in outside.dataset_files().items() if name in words}
 
 
 def is_of_installed(folder: Path) -> bool:

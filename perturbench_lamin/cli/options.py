@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 INSTANCE: dict[str, Any] = {
     "metavar": "FOLDER|OWNER/NAME",
-    "help": "A folder, or a connected instance.  [default: LAMIN_CURRENT_INSTANCE, or this checkout's]",
+    "help": "A folder (a new one as ./a/b), or a connected instance.  "
+    "[default: LAMIN_CURRENT_INSTANCE, or this checkout's]",
 }
 instance_option = click.option("--instance", **INSTANCE)
 

@@ -87,13 +87,12 @@ def _conclude(results: list[StepResult], instance: Instance) -> None:
 
 
 def _show_leaderboard(key: str, uid: str, instance: Instance) -> None:
-    import pandas as pd
-
     from perturbench_lamin.evaluation.leaderboard import to_text
+    from perturbench_lamin.evaluation.metrics_file import read_board
     from perturbench_lamin.lineage import artifacts
 
     board = artifacts.get(uid)
-    click.echo(f"\n{to_text(pd.read_csv(artifacts.require(board))).to_string(index=False)}\n")
+    click.echo(f"\n{to_text(read_board(artifacts.require(board))).to_string(index=False)}\n")
     click.echo(f"Leaderboard: {key} (artifact {board.uid}), file {board.path}")
     click.echo(f"How it came about:  perturbench-lamin lineage {board.uid} {instance.option}")
 

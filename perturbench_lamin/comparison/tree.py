@@ -32,11 +32,13 @@ class Unlike:
         place: path in the file.
         what: in words.
         form: whether it is how the content is stored, not the content.
+        values: whether it is that values of two arrays of one shape are not the same.
     """
 
     place: str
     what: str
     form: bool = False
+    values: bool = False
 
     def __str__(self) -> str:
         return f"{self.place} ({self.what})"
@@ -108,7 +110,7 @@ def _groups(a: Element, b: Element, place: str, values: Callable[[str], bool]) -
             yield from unlike(a[name], b[name], inner, values)
         else:
             only = a[name] if name in a else b[name]
-            nothing = str(_attribute(only, "encoding-type")) == "null"  # so anndata writes what is not there
+            nothing = str(_attribute(only, "encoding-type", inner)) == "null"  # so anndata writes what is not there
             empty = nothing or (is_group(only) and not len(only))
             yield Unlike(inner, f"only in {'A' if name in a else 'B'}", form=empty)
 
@@ -119,8 +121,8 @@ def _arrays(a: Element, b: Element, place: str, compared: bool) -> Iterator[Unli
         yield Unlike(place, f"{kinds[0]} / {kinds[1]}", form=True)
     if a.shape != b.shape:
         yield Unlike(place, f"shape {a.shape} / {b.shape}", form=not compared)
-    elif compared and not all(_equal(x, y) for x, y in _blocks(a, b, place)):
-        yield Unlike(place, "values")
+    elif compared and not all(_equal(x, y) for x, y in blocks(a, b, place)):
+        yield Unlike(place, "values", values=True)
 
 
 def _kind(dtype: np.dtype) -> str:
@@ -129,7 +131,8 @@ def _kind(dtype: np.dtype) -> str:
     return str(dtype.newbyteorder("="))
 
 
-def _blocks(a: Element, b: Element, place: str) -> Iterator[tuple[Any, Any]]:
+def blocks(a: Element, b: Element, place: str) -> Iterator[tuple[Any, Any]]:
+    """The values of two arrays of one shape, a block of rows at a time."""
     if not a.shape:  # a scalar, or nothing at all
         if a.shape is not None:
             yield np.asarray(_text(_read(a, (), place))), np.asarray(_text(_read(b, (), place)))

@@ -14,7 +14,7 @@ import pandas as pd
 from perturbench_lamin.contracts import COUNTS_LAYER
 from perturbench_lamin.curation.blocks import BlockWriter
 from perturbench_lamin.errors import InputError, some
-from perturbench_lamin.hdf5 import NewHDF5
+from perturbench_lamin.storage.writing import NewHDF5
 
 
 class CuratedWriter:

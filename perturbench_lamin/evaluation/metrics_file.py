@@ -1,9 +1,9 @@
-"""The gate of tables of metrics: a model, a metric and a number in every row, whatever file they come in."""
+"""The gate of tables of metrics and of leaderboards: names are text, numbers exact, whatever file they come in."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,10 @@ from perturbench_lamin.storage.csv_file import CsvFile, read_csv, require_column
 
 UNDEFINED = frozenset({"nan", "NaN", "NA"})
 """How files spell an undefined value; ours leave the field empty."""
+
+COUNTS = ("n_seeds", "n_values", "n_nan")
+MEASURED = ("mean", "sd", *COUNTS, "micro_mean", "macro_mean", "place")
+"""The columns of a leaderboard that hold numbers."""
 
 WHOLE = re.compile(r"^(-?\d+)\.0+$")
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
@@ -37,18 +41,51 @@ def read_metrics(path: str | Path) -> pd.DataFrame:
         IntegrityError: the file is damaged.
     """
     path = Path(path)
-    return _of_parquet(path) if path.suffix == ".parquet" else _of_text(read_csv(path, empty_is_missing=True))
+    return _of_parquet(path) if path.suffix == ".parquet" else _of_text(_read(path, ("value",)))
+
+
+def read_board(path: str | Path) -> pd.DataFrame:
+    """Read a leaderboard that was written as CSV.
+
+    Returns:
+        As :func:`~perturbench_lamin.evaluation.leaderboard.leaderboard` gives it: what is not in :data:`MEASURED` is
+        text, NaN where it is empty.
+
+    Raises:
+        InputError: a column is missing, or a mean or count is not a number; the message names the line.
+        IntegrityError: the file is damaged.
+    """
+    file = _read(path, MEASURED)
+    require_columns(file, ("metric", "model", *MEASURED[:3], "place"))
+    numbers = {name: _numbers(file, name) for name in MEASURED if name in file.table}
+    table = file.table.assign(**numbers)
+    for name in (*COUNTS, "place"):
+        if name in table:
+            _require_whole(table[name], file, name)
+            table[name] = table[name].astype("Int64" if name == "place" or table[name].isna().any() else "int64")
+    return table
+
+
+def _read(path: str | Path, numbers: Iterable[str]) -> CsvFile:
+    return read_csv(path, empty_is_missing=True, numbers=dict.fromkeys(numbers, UNDEFINED))
+
+
+def _require_whole(column: pd.Series, file: CsvFile, name: str) -> None:
+    faulty = column.notna() & (column % 1 != 0)
+    if faulty.any():
+        raise InputError(f"{name!r} is not a whole number", where=file.first(faulty), fix="Make the board again.")
 
 
 def _of_text(file: CsvFile) -> pd.DataFrame:
     require_columns(file, NEEDED)
-    value = _numbers(file)
-    names = file.table.drop(columns="value")
-    return _checked(names.assign(value=value)[list(file.table.columns)], file.path, file.place)
+    value = _numbers(file, "value")
+    return _checked(file.table.assign(value=value), file.path, file.place)
 
 
-def _numbers(file: CsvFile) -> np.ndarray:
-    texts = file.table["value"].to_list()
+def _numbers(file: CsvFile, name: str) -> np.ndarray:
+    if file.table[name].dtype.kind == "f":
+        return file.table[name].to_numpy(dtype=np.float64)
+    texts = file.table[name].to_list()
     try:
         values = np.array([np.nan if text in UNDEFINED else float(text) for text in texts])
         if "_" not in "".join(text for text in texts if isinstance(text, str)):  # Python reads 1_000, others do not
@@ -58,7 +95,7 @@ def _numbers(file: CsvFile) -> np.ndarray:
     row, text = next((row, text) for row, text in enumerate(texts) if not _is_number(text))
     comma = DECIMAL_COMMA.fullmatch(text)
     raise InputError(
-        f"The value {text!r} is not a number",
+        f"The {name} {text!r} is not a number",
         where=file.place(row),
         fix="Write decimals with a point." if comma else "Give a number, or nothing where it is undefined.",
     )

@@ -50,7 +50,7 @@ KEY = ["dataset", "model", "metric"]
 @lru_cache(maxsize=1)
 def _read() -> pd.DataFrame:
     with files("perturbench_lamin.evaluation").joinpath(FILE).open(encoding="utf-8") as stream:
-        return pd.read_csv(stream, float_precision="round_trip", keep_default_na=True)
+        return pd.read_csv(stream, float_precision="round_trip", keep_default_na=False, na_values=[""])
 
 
 def published_results(*, final: bool = True) -> pd.DataFrame:

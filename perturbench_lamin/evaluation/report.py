@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from perturbench_lamin.errors import many, some
+from perturbench_lamin.errors import InputError, many, some
 from perturbench_lamin.evaluation import report_figures as figures
 from perturbench_lamin.evaluation import report_page as html
 from perturbench_lamin.evaluation.baselines import PREFIX
@@ -52,8 +52,21 @@ def write_report(
         calibration: of :func:`~perturbench_lamin.evaluation.calibration.calibrate` with the same truth and profile.
         title: of the page.
         resampling: of the intervals.
+
+    Raises:
+        InputError: the calibration lacks a metric of the evaluation.
     """
+    if calibration is not None:
+        _require_calibrated(result, calibration)
     return write_text(path, html.page(title, _sections(result, calibration, resampling)))
+
+
+def _require_calibrated(result: Evaluation, calibration: Calibration) -> None:
+    lacking = sorted(set(result.table["metric"]) - set(calibration.table["metric"]))
+    if lacking:
+        raise InputError(
+            f"The calibration lacks {some(lacking)}", where="report", fix="Calibrate with the evaluation's profile."
+        )
 
 
 def _sections(result: Evaluation, calibration: Calibration | None, resampling: Resampling) -> Iterator[str]:
@@ -132,9 +145,10 @@ def scale(result: Evaluation, controls: pd.DataFrame) -> pd.DataFrame:
         controls: summary of a calibration with the same truth and profile.
 
     Returns:
-        ``model``, ``metric``, ``position``; NaN where the controls score the same.
+        ``model``, ``metric``, ``position``; NaN where the controls score the same, or the metric has none.
     """
-    summary = result.summary().merge(controls[["metric", "positive", "negative"]], on="metric")
+    known = controls[["metric", "positive", "negative"]]
+    summary = result.summary().merge(known, on="metric", how="left", validate="many_to_one")
     span = summary["positive"] - summary["negative"]
     position = (summary["mean"] - summary["negative"]) / span.where(span.abs() > 0)
     return summary[["model", "metric"]].assign(position=position)

@@ -32,7 +32,7 @@ def write_counts(path: str | Path, counts: sp.csr_matrix, cells: pd.Index, genes
     """
     import anndata as ad
 
-    from perturbench_lamin.hdf5 import write_h5ad
+    from perturbench_lamin.storage.writing import write_h5ad
 
     adata = ad.AnnData(counts, obs=pd.DataFrame(index=cells), var=pd.DataFrame(index=genes))
     with atomic_path(path) as temporary:

@@ -12,7 +12,7 @@ from typing import Any
 import lamindb as ln
 
 from perturbench_lamin import remembered
-from perturbench_lamin.errors import InputError, IntegrityError, nearest
+from perturbench_lamin.errors import InputError, IntegrityError, nearest, some
 from perturbench_lamin.files import atomic_path
 from perturbench_lamin.lineage.features import FEATURES, annotate, plain_values
 from perturbench_lamin.lineage.intact import OWN, WHOLE, hash_of, local_copy, own_hash, told, trouble_of
@@ -20,6 +20,8 @@ from perturbench_lamin.lineage.project import label
 
 OF_RUNS = "__lamindb_run__"
 """LaminDB's kind of files that are about runs, not data."""
+STEM_LENGTH = 16
+"""Of a uid: so much is the same in all versions of an artifact."""
 PARTIAL_ABOVE = 50 << 20
 """Of larger files LaminDB hashes the first and last so many bytes alone."""
 
@@ -106,20 +108,37 @@ def _has_content(artifact: ln.Artifact, whole: str | None) -> bool:
 def get(key_or_uid: str) -> ln.Artifact:
     """The artifact of that uid, or the latest version of that key; ``*`` in a key stands for any one folder or name.
 
+    Of a uid the beginning is enough where it is one artifact's alone.
+
     Raises:
-        InputError: there is none; the nearest keys are named.
+        InputError: there is none, or several begin so; the nearest keys are named.
     """
+    if not key_or_uid:
+        raise InputError("No artifact is named", where=_slug(), fix="Give a key or a uid.")
     if "*" in key_or_uid:
         found = ln.Artifact.filter(key__regex=_regex(key_or_uid), is_latest=True).order_by("-created_at").first()
     elif "/" in key_or_uid:
         found = ln.Artifact.filter(key=key_or_uid, is_latest=True).order_by("-created_at").first()
     else:
-        found = ln.Artifact.filter(uid__startswith=key_or_uid).order_by("-created_at").first()
-        found = found or ln.Artifact.filter(key=key_or_uid, is_latest=True).order_by("-created_at").first()
+        found = _by_uid(key_or_uid) or ln.Artifact.filter(key=key_or_uid, is_latest=True).first()
     if found is None:
         keys = ln.Artifact.filter(key__isnull=False).values_list("key", flat=True).distinct()
         raise InputError(f"No artifact {key_or_uid!r}", where=_slug(), fix=nearest(key_or_uid, keys))
     return found
+
+
+def _by_uid(start: str) -> ln.Artifact | None:
+    """The latest version of the artifact whose uid begins so."""
+    found = ln.Artifact.filter(uid__startswith=start).order_by("-created_at")
+    uids = list(found.values_list("uid", flat=True))
+    stems = {uid[:STEM_LENGTH] for uid in uids}
+    if len(stems) > 1:
+        raise InputError(
+            f"{len(stems):,} artifacts have a uid that begins with {start!r}",
+            where=_slug(),
+            fix=f"Give more of it: {some(uids, 3)}.",
+        )
+    return found.first()
 
 
 def matching_keys(pattern: str) -> list[str]:

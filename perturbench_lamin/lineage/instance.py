@@ -31,6 +31,8 @@ INSTANCE_VARIABLE = "LAMIN_CURRENT_INSTANCE"
 STORE = "lamin-store"
 MISREAD = re.compile(r"[#?\x00-\x1f\x7f]|\$\{|%[0-9A-Fa-f]{2}")
 """In a path, LaminDB takes these for something else, and opens a database in another place."""
+SLUG = re.compile(r"[^/\s.~][^/\s]*/[^/\s]+")
+"""What may be ``owner/name``: no whole path, and none that begins with ``./``, ``../`` or ``~``."""
 OUR_NAME = re.compile(r"-[0-9a-f]{8}$")
 """How the names end that :func:`local_instance` gives."""
 
@@ -86,8 +88,9 @@ def open_instance(where: str | Path | None, default: Path) -> Instance:
     """The instance to use.
 
     Args:
-        where: a folder (its instance is made if it has none), the slug ``owner/name`` of an instance that
-            ``lamin connect`` knows, or None: the one named by ``LAMIN_CURRENT_INSTANCE``, else the one in ``default``.
+        where: a folder (its instance is made if it has none; a new one of the form ``a/b`` is written ``./a/b``),
+            the slug ``owner/name`` of an instance that ``lamin connect`` knows, or None: the one named by
+            ``LAMIN_CURRENT_INSTANCE``, else the one in ``default``.
         default: the folder used where nothing else is said.
     """
     slug = _slug(where)
@@ -270,12 +273,20 @@ def _at_its_place(known: LaminSettings) -> str:
 
 
 def _slug(where: str | Path | None) -> str | None:
-    """The slug that ``where`` or the environment names; None where a folder is meant."""
+    """The slug that ``where`` or the environment names; None where a folder is meant.
+
+    ``a/b`` is a folder where an instance lies in it; a new one is told from a slug by ``./a/b`` or its whole path.
+    """
     if where is None:
         return os.environ.get(INSTANCE_VARIABLE)
+    if isinstance(where, Path):
+        return None
     named = str(where)
-    is_slug = re.fullmatch(r"[\w-]+/[\w-]+", named) and not Path(named).exists() and not Path(named).parent.exists()
-    return named if is_slug else None
+    return named if SLUG.fullmatch(named) and not _is_instance(Path(named)) else None
+
+
+def _is_instance(folder: Path) -> bool:
+    return _marker(folder).is_file() or (folder / STORE).is_dir()
 
 
 def _ask() -> None:
@@ -301,9 +312,8 @@ def _unopened(slug: str, error: BaseException) -> ChainError:
 
 
 def _unknown(slug: str, marker: Path | None = None) -> ChainError:
-    fix = f"Connect to it first: lamin connect {shlex.quote(slug)}"
-    if marker:
-        fix += f"; or remove {marker} and start afresh."
+    fix = f"Connect to it first: lamin connect {shlex.quote(slug)}; or "
+    fix += f"remove {marker} and start afresh." if marker else f"name a folder with its dot: ./{slug}"
     return ChainError(f"The instance {slug!r} is not known on this machine", where=marker or settings_folder(), fix=fix)
 
 

@@ -98,9 +98,10 @@ def obs_types(path: Path) -> dict[str, str]:
 
 
 def count_conditions(path: Path) -> dict[str, int]:
-    """The conditions of a file's cells, sorted, with their numbers of cells."""
+    """The conditions of a file's cells, sorted, with their numbers of cells; "" where a cell has none."""
     with AnnDataFile(path) as file:
-        counts = file.obs_table.column("condition").value_counts()
+        column = file.obs_table.column("condition")
+    counts = column.astype(object).where(column.notna(), "").value_counts()
     return {str(condition): int(counts[condition]) for condition in sorted(counts.index, key=str)}
 
 

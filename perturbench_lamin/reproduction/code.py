@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from perturbench_lamin.catalog import outside
 from perturbench_lamin.chain.code import PACKAGE, CodeFiles, package_root
 from perturbench_lamin.errors import ChainError, IntegrityError, some
 from perturbench_lamin.reproduction.plan import Plan, RecordedStep, Scratch
@@ -73,7 +74,8 @@ def _files(names: tuple[str, ...], root: Path) -> CodeFiles:
 
 
 def _places(name: str, root: Path) -> tuple[Path, ...]:
-    if "/" in name:
-        return (root / name,)
+    if "/" in name:  # of a project's dataset, where the project is now; a copy of the record has it beside the package
+        project = outside.project() if name.startswith(f"{outside.FOLDER}/") else None
+        return (root / name,) if project is None else (project / name, root / name)
     path = root.joinpath(*name.split("."))
     return path / "__init__.py", path.with_name(f"{path.name}.py")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import pickle
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from perturbench_lamin.errors import some
+from perturbench_lamin.errors import InputError, IntegrityError, some
 from perturbench_lamin.reproduction.differences import BLOCK, Difference, Names, renamed, values
+from perturbench_lamin.storage.reading import reading
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,18 +72,24 @@ def _h5ad(recorded: Path, now: Path, names: Names) -> Iterator[Difference]:
 
 
 def _csv(recorded: Path, now: Path, names: Names) -> Iterator[Difference]:
-    import pandas as pd
+    from perturbench_lamin.storage.csv_file import read_csv
 
-    def read(path: Path) -> pd.DataFrame:
-        return pd.read_csv(path, header=None, dtype=str, keep_default_na=False)
-
-    yield from _tables(read(recorded), read(now), names)
+    try:
+        one, other = (read_csv(path, has_header=False).table for path in (recorded, now))
+    except InputError as error:  # blank or short lines: no table of ours
+        yield f"other bytes ({error.what})", np.inf
+        return
+    yield from _tables(one, other, names)
 
 
 def _parquet(recorded: Path, now: Path, names: Names) -> Iterator[Difference]:
     import pandas as pd
 
-    yield from _tables(pd.read_parquet(recorded), pd.read_parquet(now), names)
+    def read(path: Path) -> pd.DataFrame:
+        with reading(path, "The table"):
+            return pd.read_parquet(path)
+
+    yield from _tables(read(recorded), read(now), names)
 
 
 def _tables(one: pd.DataFrame, other: pd.DataFrame, names: Names) -> Iterator[Difference]:
@@ -88,6 +97,8 @@ def _tables(one: pd.DataFrame, other: pd.DataFrame, names: Names) -> Iterator[Di
     if one.shape != other.shape or not one.columns.equals(other.columns):
         yield f"a table of {one.shape[0]} × {one.shape[1]}, now {other.shape[0]} × {other.shape[1]}", np.inf
         return
+    if not one.index.equals(other.index):
+        yield "the names of the rows", np.inf
     for place, name in enumerate(one.columns):
         yield from _columns(one.iloc[:, place], other.iloc[:, place], f"column {name}", names)
 
@@ -95,10 +106,16 @@ def _tables(one: pd.DataFrame, other: pd.DataFrame, names: Names) -> Iterator[Di
 def _columns(one: pd.Series, other: pd.Series, where: str, names: Names) -> Iterator[Difference]:
     import pandas as pd
 
+    if one.dtype != other.dtype:
+        yield f"{where}: {one.dtype}, now {other.dtype}", np.inf
+        return
     if one.equals(other):
         return
+    if one.dtype.kind in "biu":
+        yield where, np.inf
+        return
     numbers = [pd.to_numeric(column, errors="coerce").to_numpy(dtype=float) for column in (one, other)]
-    words = np.isnan(numbers[0]) | np.isnan(numbers[1])
+    words = np.isnan(numbers[0]) | np.isnan(numbers[1]) | _other_whole(one, other)
     texts = [column[words].astype(str) for column in (one, other)]
     texts[0] = texts[0].map(lambda text: renamed(text, names))
     if not texts[0].equals(texts[1]):
@@ -110,8 +127,24 @@ def _columns(one: pd.Series, other: pd.Series, where: str, names: Names) -> Iter
     yield from different or ([(where, 0.0)] if written else [])
 
 
+def _other_whole(one: pd.Series, other: pd.Series) -> np.ndarray:
+    """Where both columns have whole numbers written as text, and not the same: floats would round large ones."""
+    if one.dtype != object:
+        return np.zeros(len(one), dtype=bool)
+    pairs = zip(one, other, strict=True)
+    return np.array([_is_whole(a) and _is_whole(b) and int(a) != int(b) for a, b in pairs], dtype=bool)
+
+
+def _is_whole(text: object) -> bool:
+    return isinstance(text, str) and WHOLE.fullmatch(text) is not None
+
+
 def _json(recorded: Path, now: Path, names: Names) -> Iterator[Difference]:
-    yield from _nested(json.loads(renamed(recorded.read_text(), names)), json.loads(now.read_text()), "")
+    def read(path: Path, names: Names) -> Any:
+        with reading(path):
+            return json.loads(renamed(path.read_text(encoding="utf-8"), names))
+
+    yield from _nested(read(recorded, names), read(now, {}), "")
 
 
 def _nested(one: Any, other: Any, where: str) -> Iterator[Difference]:
@@ -123,7 +156,7 @@ def _nested(one: Any, other: Any, where: str) -> Iterator[Difference]:
             yield from _nested(left, right, f"{where}/{place}")
     elif _number(one) and _number(other):
         yield from values(np.asarray(one), np.asarray(other), where)
-    elif one != other:
+    elif type(one) is not type(other) or one != other:  # True is 1 to Python
         yield where or "/", np.inf
 
 
@@ -132,23 +165,43 @@ def _number(value: object) -> bool:
 
 
 def _checkpoint(recorded: Path, now: Path, names: Names) -> Iterator[Difference]:
-    """The model's and the optimiser's tensors; callbacks and loops hold paths and times, which are not content."""
-    one, other = _tensors_of(recorded), _tensors_of(now)
+    """The tensors of model and optimiser, and what the model is built of; the rest holds paths, times and checksums."""
+    parts = _load(recorded), _load(now)
+    one, other = (dict(_tensors({name: part[name] for name in TENSORS if name in part} or part, "")) for part in parts)
     for name in sorted({*one, *other}):
         if name not in one or name not in other:
             yield f"{name} only {'now' if name in other else 'in the record'}", np.inf
-        elif one[name].shape != other[name].shape:
-            yield f"{name}: shape {one[name].shape}, now {other[name].shape}", np.inf
+        elif (one[name].shape, one[name].dtype) != (other[name].shape, other[name].dtype):
+            yield f"{name}: {_form(one[name])}, now {_form(other[name])}", np.inf
         else:
-            yield from values(one[name], other[name], name)
+            yield from values(_array(one[name]), _array(other[name]), name)
+    built = [{name: part.get(CHECKPOINT_KEY, {}).get(name) for name in BUILT_OF} for part in parts]
+    yield from _nested(built[0], built[1], "")
 
 
-def _tensors_of(path: Path) -> dict[str, np.ndarray]:
+def _load(path: Path) -> dict[str, Any]:
+    from perturbench_lamin.training.checkpoint_io import PlainCheckpointIO
+
+    try:
+        loaded = PlainCheckpointIO().load_checkpoint(path)
+    except pickle.UnpicklingError as error:
+        raise IntegrityError(
+            "Not a plain checkpoint: it holds objects whose loading would run code, or is none at all",
+            where=path,
+            fix="Restore the file that was registered.",
+        ) from error
+    return loaded if isinstance(loaded, dict) else {"": loaded}
+
+
+def _form(tensor: Any) -> str:
+    return f"shape {tuple(tensor.shape)} of {tensor.dtype}"
+
+
+def _array(tensor: Any) -> np.ndarray:
     import torch
 
-    loaded = torch.load(path, map_location="cpu", weights_only=True)
-    lightning = {name: loaded[name] for name in ("state_dict", "optimizer_states") if name in loaded}
-    return {name: tensor.to(torch.float64).numpy() for name, tensor in _tensors(lightning or loaded, "")}
+    plain = tensor.to(torch.float32) if tensor.dtype == torch.bfloat16 else tensor  # which numpy does not have
+    return np.asarray(plain.numpy())
 
 
 def _tensors(value: Any, where: str) -> Iterator[tuple[str, Any]]:
@@ -174,6 +227,12 @@ def _same_bytes(recorded: Path, now: Path) -> bool:
     return True
 
 
+WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
+CHECKPOINT_KEY = "perturbench_lamin"
+"""As in :mod:`perturbench_lamin.models.base`, which is slow to import."""
+TENSORS = ("state_dict", "optimizer_states")
+BUILT_OF = ("model", "architecture", "vocabulary")
+"""Of the model's block in a checkpoint; hyperparameters are of the step, and compared with it."""
 IGNORED = frozenset({".html", ".png", ".svg", ".pdf"})
 COMPARISONS: Mapping[str, Callable[[Path, Path, Names], Iterator[Difference]]] = {
     ".h5ad": _h5ad,

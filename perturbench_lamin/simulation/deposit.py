@@ -67,7 +67,7 @@ def write_h5ad_deposit(
     """Write ``<folder>/<dataset>/<file name>``, the catalog's only raw file of a dataset; marked as simulated."""
     import anndata as ad
 
-    from perturbench_lamin.hdf5 import write_h5ad
+    from perturbench_lamin.storage.writing import write_h5ad
 
     adata = ad.AnnData(X=x, obs=obs, var=var, uns={"simulated": True, "simulation": about})
     path = Path(folder) / dataset.name / dataset.raw_files[0].name

@@ -13,6 +13,7 @@ from perturbench_lamin.contracts import SPLIT_NAMES
 from perturbench_lamin.errors import InputError
 from perturbench_lamin.splitting.tasks import accept_obs, require_task, resolve_params
 from perturbench_lamin.splitting.unseen_tokens import exclude_unpredictable, nothing_excluded
+from perturbench_lamin.storage.reading import about
 
 
 class NamedTask(Protocol):
@@ -93,10 +94,11 @@ def make_frozen_split(
     """
     require_task(task)
     settings = resolve_params(task, params)
-    accepted = accept_obs(obs, keys, where=where)
-    if keep_unpredictable:
-        return FrozenSplit(require_task(task).function(accepted, keys, settings), nothing_excluded(keys))
-    return _make(accepted, task, keys, settings, allow_empty=True)
+    with about(str(where)):
+        accepted = accept_obs(obs, keys, where=where)
+        if keep_unpredictable:
+            return FrozenSplit(require_task(task).function(accepted, keys, settings), nothing_excluded(keys))
+        return _make(accepted, task, keys, settings, allow_empty=True)
 
 
 def make_splits(obs: pd.DataFrame, keys: ObsKeys, tasks: Sequence[NamedTask]) -> DatasetSplits:

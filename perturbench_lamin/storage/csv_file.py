@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +21,7 @@ from perturbench_lamin.errors import InputError, some
 from perturbench_lamin.storage.compressed import SUFFIXES, read_bytes
 
 QUOTE, NEWLINE, RETURN = (ord(character) for character in '"\n\r')
+NO_NUMBERS: Mapping[str, Collection[str]] = MappingProxyType({})
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
@@ -62,7 +65,12 @@ class CsvFile:
 
 
 def read_csv(
-    path: str | Path, *, width: int | None = None, has_header: bool = True, empty_is_missing: bool = False
+    path: str | Path,
+    *,
+    width: int | None = None,
+    has_header: bool = True,
+    empty_is_missing: bool = False,
+    numbers: Mapping[str, Collection[str]] = NO_NUMBERS,
 ) -> CsvFile:
     """Read a CSV file, or, where the name ends in ``.tsv``, one separated by tabs; compressed or not.
 
@@ -73,6 +81,8 @@ def read_csv(
         width: how many columns it must have; None for those of the first line.
         has_header: whether the first line names the columns; otherwise they are numbered from 0.
         empty_is_missing: read an empty field as NaN.
+        numbers: columns to read as float64, exactly, where all their fields are plain numbers; else they stay text.
+            To each how it spells NaN, besides an empty field.
 
     Raises:
         InputError: it is not such text, a line has more or fewer fields than the first, or the header has a
@@ -86,25 +96,43 @@ def read_csv(
             raise InputError("The table is empty", where=path, fix="Give a header line and rows.")
         return CsvFile(path, pd.DataFrame(columns=range(width or 0), dtype=object), text, separator, has_header)
     fields, records = _shape(text, separator, width, path)
+    names = _header(text, separator, path) if has_header else list(range(fields))
+    missing = [""] if empty_is_missing else []
+    table = _parsed(text, separator, names, dict.fromkeys(names, missing), numbers, has_header, path)
+    if table.shape != (records - has_header, fields):
+        raise InputError("Not readable as CSV: its quotes contradict its lines", where=path, fix="Write it anew.")
+    return CsvFile(path, table, text, separator, has_header)
+
+
+def _parsed(
+    text: bytes,
+    separator: str,
+    names: list[Any],
+    missing: dict[Any, list[str]],
+    numbers: Mapping[str, Collection[str]],
+    has_header: bool,
+    path: Path,
+) -> pd.DataFrame:
+    """The table, checked before; a column of ``numbers`` with something else in it makes all of them text."""
+    spelled = {name: ["", *numbers[name]] if name in numbers else words for name, words in missing.items()}
     try:
-        table = pd.read_csv(
+        return pd.read_csv(
             io.BytesIO(text),
             sep=separator,
-            header=None,
-            dtype=str,
+            header=0 if has_header else None,
+            names=names,
+            index_col=False,
+            dtype={name: np.float64 if name in numbers else str for name in names},
+            float_precision="round_trip",
             keep_default_na=False,
-            na_values=[""] if empty_is_missing else [],
-            na_filter=empty_is_missing,
+            na_values=spelled,
+            na_filter=any(spelled.values()),
             skip_blank_lines=False,
         )
     except ValueError as error:  # of pandas too
+        if numbers:
+            return _parsed(text, separator, names, missing, NO_NUMBERS, has_header, path)
         raise InputError(f"Not readable as CSV ({error})", where=path, fix="Write it anew.") from error
-    if table.shape != (records, fields):
-        raise InputError("Not readable as CSV: its quotes contradict its lines", where=path, fix="Write it anew.")
-    if has_header:
-        names = _header(text, separator, path)
-        table = table.iloc[1:].reset_index(drop=True).set_axis(pd.Index(names, dtype=object), axis=1)
-    return CsvFile(path, table, text, separator, has_header)
 
 
 def require_columns(file: CsvFile, wanted: tuple[str, ...]) -> None:
@@ -144,7 +172,7 @@ def _text(path: Path) -> bytes:
     problem = "a NUL byte" if at >= 0 else ""
     if not problem:
         try:
-            content.decode()
+            content.isascii() or content.decode()
         except UnicodeDecodeError as error:
             at, problem = error.start, f"the byte {content[error.start]:#04x}, which is not UTF-8"
     if problem:
@@ -166,7 +194,8 @@ def _shape(text: bytes, separator: str, width: int | None, path: Path) -> tuple[
 
 def _field_counts(text: bytes, separator: str) -> np.ndarray | None:
     """The fields of each line, found at once; None where line ends or quotes want the exact reader."""
-    if text.count(RETURN) != text.count(b"\r\n"):
+    returns = text.count(b"\r")
+    if returns and returns != text.count(b"\r\n"):
         return None
     characters = np.frombuffer(text, dtype=np.uint8)
     ends, separators = characters == NEWLINE, characters == ord(separator)
@@ -233,7 +262,8 @@ def _numbered(text: bytes, separator: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _header(text: bytes, separator: str, path: Path) -> list[str]:
-    _, names = next(_numbered(text, separator))
+    first = text.split(b"\n", 1)[0]
+    _, names = next(_numbered(text if b'"' in first else first, separator))
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(

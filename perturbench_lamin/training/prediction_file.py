@@ -10,7 +10,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from perturbench_lamin.hdf5 import NewHDF5, write_anndata
+from perturbench_lamin.storage.writing import NewHDF5, write_anndata
 
 CHUNK_ROWS = 256
 

@@ -34,6 +34,11 @@ def test_front_page_lists_the_six_datasets_and_greys_those_that_are_not_here(sit
     assert "1,628,476" in rows[4]
 
 
+def test_the_command_for_a_dataset_that_is_not_here_names_the_instance(site_folder, tiny):
+    text = _text(site_folder, "dataset/frangieh21.html")
+    assert f"perturbench-lamin run frangieh21 --instance {tiny.name}" in text
+
+
 def test_an_artifacts_page_tells_what_is_known_of_it(site_folder):
     text = _text(site_folder, "artifact/curatedcurated000001.html")
     for told in ("CVCL_0004", "KLF1 CRISPRa", "curatedcurated000000", "Made again by", "AnnData", "cell_line"):
@@ -88,10 +93,10 @@ def test_a_board_without_a_profile_is_a_panel_of_its_own(tmp_path):
 
     path = tmp_path / "board.csv"
     head = "split,profile,metric,model,mean,sd,n_seeds,place\n"
-    path.write_text(head + "test,perturbench,rmse_average,linear,0.2,,1,1\n,,rmse_average,mine,0.1,,1,1\n")
+    path.write_text(head + "test,perturbench,rmse_average,linear,0.2,,1,1\n,,rmse_average,NA,0.1,,1,1\n")
     found = panels_of(SimpleNamespace(path=path), FileState.VERIFIED)
     assert [(panel.board, [dot.model for dot in panel.dots]) for panel in found] == [
-        ("– · –", ["mine"]),
+        ("– · –", ["NA"]),
         ("test · perturbench", ["linear"]),
     ]
 

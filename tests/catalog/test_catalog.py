@@ -6,6 +6,7 @@ import re
 import pytest
 
 from perturbench_lamin.catalog import datasets, outside
+from perturbench_lamin.catalog.dataset import METHODS
 from perturbench_lamin.catalog.datasets import DATASETS, aliases, datasets_table, find_dataset, get_dataset
 from perturbench_lamin.catalog.new_dataset import Layout, new_dataset
 from perturbench_lamin.conditions import ObsKeys
@@ -159,6 +160,10 @@ def test_lookups_name_the_nearest():
         dataset.raw_file("NormanWeissman2019.h5ad")
 
 
+def test_the_methods_of_tasks_are_those_that_there_are():
+    assert tuple(TASKS) == METHODS
+
+
 def test_records_are_plain_data():
     for dataset in DATASETS.values():
         assert copy.deepcopy(dataset) == dataset
@@ -171,10 +176,3 @@ def test_table_has_a_row_a_dataset():
     assert table.loc["norman19", "tasks"] == "combine, combine-inverse, unseen"
     assert table.loc["szalata24", "doi"] == ""
     assert not table.drop(columns=["genes", "conditions"]).isna().any().any()
-
-
-def test_the_catalog_knows_every_splitting_method():
-    from perturbench_lamin.catalog.dataset import METHODS
-    from perturbench_lamin.splitting.tasks import TASKS
-
-    assert list(METHODS) == list(TASKS)

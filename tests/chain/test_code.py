@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 import tiny
 
+from perturbench_lamin.catalog import outside
 from perturbench_lamin.chain.code import CodeFiles, Finder, code_of, reached, total
 from perturbench_lamin.chain.module import parse
+from perturbench_lamin.chain.step import Step, fingerprint
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -194,22 +196,13 @@ def test_a_model_of_another_package_counts_for_the_steps_that_train_it(tmp_path,
 
 
 ROOM_FOLDERS = ("ingestion", "curation", "training", "evaluation")
+READ = {"catalog", "curation", "loading", "models", "splitting", "training", "lineage", "storage"}
 ROOMS = {
-    "ingestion_norman19": {"catalog", "ingestion", "storage", "lineage"},
-    "curate_norman19": {"catalog", "ingestion", "storage", "curation", "metadata", "splitting", "lineage"},
-    "train": {"catalog", "storage", "curation", "loading", "models", "splitting", "training", "lineage"},
-    "evaluate": {
-        "catalog",
-        "storage",
-        "curation",
-        "evaluation",
-        "loading",
-        "models",
-        "splitting",
-        "training",
-        "lineage",
-    },
-    "leaderboard": {"catalog", "storage", "evaluation", "lineage"},
+    "ingestion_norman19": {"catalog", "ingestion", "lineage", "storage"},
+    "curate_norman19": {"catalog", "ingestion", "curation", "metadata", "splitting", "lineage", "storage"},
+    "train": READ,
+    "evaluate": READ | {"evaluation"},
+    "leaderboard": {"catalog", "evaluation", "lineage", "storage"},
 }
 
 
@@ -236,6 +229,27 @@ def test_a_step_depends_on_the_files_of_its_own_model_and_dataset():
     assert "perturbench_lamin/models/published.csv" in found
     tuned = code_of(train, {"model": "no model of that name", "dataset": "norman19"}).paths
     assert "perturbench_lamin.models.cpa" in tuned, "where it is not known which model, all count"
+
+
+def test_a_dataset_of_the_project_counts_for_the_steps_that_name_it(tmp_path, monkeypatch):
+    monkeypatch.setenv(outside.VARIABLE, str(tmp_path))
+    (tmp_path / "datasets").mkdir()
+    files = {name: tmp_path / "datasets" / f"{name}.toml" for name in ("mine", "yours")}
+    for path in files.values():
+        path.write_text("seed = 1\n")
+    train = CHECKOUT / "training" / "train.ipynb"
+
+    def marks():
+        steps = {name: Step(name, "training/train.ipynb", {"dataset": name}) for name in (*files, "norman19")}
+        return {name: fingerprint(step, train, step.params) for name, step in steps.items()}
+
+    first = marks()
+    files["mine"].write_text("seed = 2\n")
+    second = marks()
+    assert [name for name in first if first[name] != second[name]] == ["mine"]
+    found = code_of(train, {"dataset": "mine"})
+    assert found.outside() == {"datasets/mine.toml": files["mine"]}, "a run keeps a copy"
+    assert "datasets/mine.toml" in found.digests()
 
 
 def test_one_digest_tells_of_all(tmp_path):

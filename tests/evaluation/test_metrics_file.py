@@ -10,7 +10,7 @@ import pytest
 
 from perturbench_lamin.errors import InputError, IntegrityError
 from perturbench_lamin.evaluation.leaderboard import leaderboard
-from perturbench_lamin.evaluation.metrics_file import read_metrics
+from perturbench_lamin.evaluation.metrics_file import read_board, read_metrics
 from perturbench_lamin.evaluation.result import write_table
 
 METRICS = pd.DataFrame(
@@ -36,6 +36,25 @@ def test_what_is_written_is_read_back_with_names_as_text(tmp_path, name):
 def test_a_seed_is_the_same_beside_an_empty_one(tmp_path, name):
     table = METRICS.assign(seed=[1.0, np.nan, 2.0])
     assert read_metrics(write_table(table, tmp_path / name))["seed"].fillna("").tolist() == ["1", "", "2"]
+
+
+def test_a_leaderboard_is_read_back_as_it_was_with_names_as_text(tmp_path):
+    table = METRICS.assign(dataset="007", split=["nan", "nan", "test"]).fillna({"value": 1 / 3})
+    undefined = table.assign(model="none at all", value=np.nan)
+    board = leaderboard(pd.concat([table, undefined], ignore_index=True))
+    assert {"NA", "none at all"} < set(board["model"])
+    read = read_board(write_table(board, tmp_path / "board.csv"))
+    pd.testing.assert_frame_equal(read, board, check_exact=True)
+
+
+def test_a_leaderboard_with_a_word_for_a_number_is_an_error_with_its_line(tmp_path):
+    path = tmp_path / "board.csv"
+    path.write_text("model,metric,mean,sd,n_seeds,place\nm,rmse_average,low,,1,1\n")
+    with pytest.raises(InputError, match=r"mean 'low' is not a number \[.*line 2"):
+        read_board(path)
+    path.write_text("model,metric,mean,sd,n_seeds,place\nm,rmse_average,1,,1.5,1\n")
+    with pytest.raises(InputError, match=r"'n_seeds' is not a whole number \[.*line 2"):
+        read_board(path)
 
 
 HEAD = "model,condition,metric,value\n"

@@ -1,6 +1,7 @@
 """The report, and the figure of distributions."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from anndata import AnnData
 from evaluation_cells import KEYS, make_cells
 
+from perturbench_lamin.errors import InputError
 from perturbench_lamin.evaluation.baselines import PREFIX
 from perturbench_lamin.evaluation.bootstrap import DEFAULT
 from perturbench_lamin.evaluation.calibration import calibrate
@@ -163,6 +165,16 @@ def test_the_controls_are_at_the_ends_of_the_scale(result, report):
     row = summary.set_index("metric").loc["rmse_average"]
     mean = result[1].summary().set_index(["model", "metric"])["mean"][EVIL, "rmse_average"]
     assert places[EVIL, "rmse_average"] == pytest.approx((mean - row["negative"]) / (row["positive"] - row["negative"]))
+
+
+def test_a_metric_without_a_calibration_is_refused_and_keeps_its_row(result, report, tmp_path):
+    evaluation, calibration = result[1], report[1]
+    first = calibration.table["metric"].iloc[0]
+    poorer = replace(calibration, table=calibration.table[calibration.table["metric"] != first])
+    with pytest.raises(InputError, match=f"The calibration lacks {first}"):
+        write_report(evaluation, tmp_path / "report.html", calibration=poorer)
+    places = scale(evaluation, poorer.summary()).set_index("metric")["position"]
+    assert places[first].isna().all()
 
 
 def test_distributions_draw_every_defined_value(result):

@@ -18,6 +18,19 @@ def write(tmp_path, text, name="table.csv"):
     return path
 
 
+def test_nothing_is_no_name_of_an_artifact_and_a_beginning_names_one(artifacts, tmp_path):
+    made = [artifacts.save(write(tmp_path, f"text {name}"), f"begins/{name}.csv", "A text") for name in "ab"]
+    with pytest.raises(InputError, match="No artifact is named"):
+        artifacts.get("")
+    assert artifacts.get(made[0].uid[:16]).uid == artifacts.get(made[0].uid[:12]).uid == made[0].uid
+    assert artifacts.get("begins/b.csv").uid == made[1].uid
+    made[1].uid = made[0].uid[:10] + "-" + made[1].uid[11:]
+    made[1].save()
+    with pytest.raises(InputError, match="2 artifacts have a uid that begins with"):
+        artifacts.get(made[0].uid[:10])
+    assert artifacts.get(made[1].uid).key == "begins/b.csv"
+
+
 def test_new_content_is_a_new_version_and_old_content_the_old_artifact(artifacts, run, tmp_path):
     first = artifacts.save(write(tmp_path, "a,1\n"), "test/versions.csv", "A table")
     second = artifacts.save(write(tmp_path, "a,2\n"), "test/versions.csv", "A table")

@@ -373,6 +373,15 @@ def test_a_slug_is_told_from_a_folder(tmp_path, monkeypatch):
         open_instance("laminlabs/perturbench", tmp_path)
     assert instance_folder("laminlabs/perturbench", tmp_path) == tmp_path
     assert instance_folder("some-folder", tmp_path) == tmp_path / "some-folder"
+    (tmp_path / "owner" / "made").mkdir(parents=True)
+    for slug in ("owner/new", "owner/made", "owner/v1.2"):  # a folder of the owner's name says nothing
+        with pytest.raises(ChainError, match=f"name a folder with its dot: ./{slug}"):
+            open_instance(slug, tmp_path)
+        for folder in (f"./{slug}", str(tmp_path / slug)):
+            assert instance_folder(folder, tmp_path / "other") == tmp_path / slug
+    (tmp_path / "owner" / "made" / ".lamin").mkdir()
+    (tmp_path / "owner" / "made" / ".lamin" / "current_instance").write_text("someone/made")
+    assert instance_folder("owner/made", tmp_path / "other") == tmp_path / "owner" / "made"
     assert instance_folder(None, tmp_path) == tmp_path
 
 

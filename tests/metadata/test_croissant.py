@@ -109,3 +109,9 @@ def test_an_instance_knows_what_is_asked(lamin, run, curated, tmp_path):
     assert (file.name, file.version, file.licence) == ("croissant", "1.0.0", "MIT")
     assert (file.origin, file.citation) == (("https://example.org/raw",), "Them, 2026")
     assert file.conditions == {"a+b": 1, "control": 2}
+
+
+def test_cells_without_a_condition_are_counted_and_conditions_without_cells_are_not(tmp_path):
+    obs = pd.DataFrame({"condition": pd.Categorical(["nan", None, "A"], ["nan", "A", "unused"])}, index=list("abc"))
+    ad.AnnData(np.ones((3, 1), dtype=np.float32), obs=obs).write_h5ad(tmp_path / "cells.h5ad")
+    assert count_conditions(tmp_path / "cells.h5ad") == {"": 1, "A": 1, "nan": 1}

@@ -106,6 +106,12 @@ def test_it_has_no_outputs(name):
     assert len(set(ids)) == len(ids)
 
 
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_tables_come_in_through_their_gates(name):
+    """pandas alone takes a condition called NA for a missing value, and rounds numbers."""
+    assert not re.search(r"\bpd\.read_|\bto_numeric\b", "\n".join(code(name)))
+
+
 @pytest.mark.parametrize("name", [name for name in NOTEBOOKS if name.startswith("curation/")])
 def test_curation_reads_the_raw_files_that_the_catalog_names(name):
     from perturbench_lamin.catalog.datasets import get_dataset

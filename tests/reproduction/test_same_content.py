@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import anndata as ad
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
+from perturbench_lamin.errors import IntegrityError
 from perturbench_lamin.reproduction.same_content import Verdict, same_content
 
 
@@ -63,6 +65,31 @@ def test_every_change_of_content_is_seen(h5ads, change):
     assert verdict.detail
 
 
+@pytest.mark.parametrize("change", ["dtype", "attribute", "index", "root"])
+def test_what_no_value_shows_is_no_identity(h5ads, change):
+    one, other, suffix = h5ads(adata(), adata())
+    with h5py.File(other, "r+") as file:
+        if change == "dtype":
+            dose = file["obs/dose"]
+            wide, told = dose[:].astype(">f8"), dict(dose.attrs)
+            del file["obs/dose"]
+            file["obs"].create_dataset("dose", data=wide, chunks=(3,)).attrs.update(told)
+        if change == "attribute":
+            file["uns/from"].attrs["note"] = "another"
+        if change == "index":
+            file["obs/_index"].attrs["encoding-version"] = "0.9"
+        if change == "root":
+            file.attrs["made-by"] = "someone"
+    assert same_content(one, other, suffix).state == ("identical" if change == "dtype" else "different")
+    if change == "dtype":  # byte order and chunks are the layout; a wider type is another
+        with h5py.File(one, "r+") as file:
+            narrow = file["layers"].create_dataset
+            narrow("n", data=np.ones((40, 7), dtype=np.int32))
+        with h5py.File(other, "r+") as file:
+            file["layers"].create_dataset("n", data=np.ones((40, 7), dtype=np.int64))
+        assert same_content(one, other, suffix) == Verdict("different", "/layers/n: int32 / int64")
+
+
 def test_a_count_is_the_same_or_different(h5ads):
     one, other = adata(), adata()
     for each, most in ((one, 1_000_000), (other, 1_000_001)):
@@ -96,6 +123,9 @@ def write(folder, suffix, one, other):
         ("m,v\na,0.5\n", "m,v\na,\n", "different"),
         ("m,v\na,0.5\n", "m,v\na,0.5\na,0.5\n", "different"),
         ("cell1,train\n", "cell1,\n", "different"),
+        ("m,v\na,0.5\n\nb,1\n", "m,v\na,0.5\nb,1\n", "different"),
+        ("m,v\na,1000000\n", "m,v\na,1000001\n", "different"),
+        ("m,v\na,9007199254740993\n", "m,v\na,9007199254740992\n", "different"),
     ],
 )
 def test_tables_are_compared_by_value(tmp_path, one, other, state):
@@ -117,11 +147,26 @@ def test_a_changed_number_is_never_identical(tmp_path_factory, numbers, place, c
     assert verdict.state == expected
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"n": [1 << 53]}, {"n": [(1 << 53) + 1]}),
+        ({"n": [1]}, {"n": ["1"]}),
+        ({"n": np.float32([1])}, {"n": np.float64([1])}),
+    ],
+)
+def test_other_types_and_whole_numbers_of_parquet_are_different(tmp_path, one, other):
+    pd.DataFrame(one).to_parquet(tmp_path / "one.parquet")
+    pd.DataFrame(other).to_parquet(tmp_path / "other.parquet")
+    assert same_content(tmp_path / "one.parquet", tmp_path / "other.parquet", ".parquet").state == "different"
+
+
 def test_json_by_value_and_text_by_bytes(tmp_path):
     one, other = json.dumps({"a": [1, 2.0], "b": True}), json.dumps({"b": True, "a": [1, 2.0]})
     assert same_content(*write(tmp_path, ".json", one, other)).state == "identical"
     assert same_content(*write(tmp_path, ".json", one, one.replace("true", "false"))).state == "different"
     assert same_content(*write(tmp_path, ".json", one, one.replace("2.0", "2.0000001"))).state == "equivalent"
+    assert same_content(*write(tmp_path, ".json", one, one.replace("true", "1"))).state == "different"
     assert same_content(*write(tmp_path, ".txt", "a", "b")).state == "different"
     assert same_content(*write(tmp_path, ".html", "a", "b")).state == "ignored"
 
@@ -139,3 +184,40 @@ def test_checkpoints_by_their_tensors(tmp_path):
     assert same_content(one, checkpoint("c.ckpt", [1.0, 2.000001]), ".ckpt").state == "equivalent"
     assert same_content(one, checkpoint("d.ckpt", [1.0, 2.1]), ".ckpt").state == "different"
     assert same_content(one, checkpoint("e.ckpt", [1.0]), ".ckpt").state == "different"
+
+
+def test_checkpoints_by_their_types_and_by_what_the_model_is(tmp_path):
+    import torch
+
+    def checkpoint(name, weight, genes):
+        block = {"model": "m", "vocabulary": {"genes": genes}, "provenance": {"split": name}}
+        torch.save({"state_dict": {"w": weight}, "perturbench_lamin": block}, tmp_path / name)
+        return tmp_path / name
+
+    weight = torch.tensor([1.0, 2.0])
+    one = checkpoint("one.ckpt", weight, ["a", "b"])
+    assert same_content(one, checkpoint("b.ckpt", weight, ["a", "b"]), ".ckpt").state == "identical"
+    assert same_content(one, checkpoint("c.ckpt", weight, ["a", "c"]), ".ckpt").state == "different"
+    found = same_content(one, checkpoint("d.ckpt", weight.double(), ["a", "b"]), ".ckpt")
+    assert (found.state, "float64" in found.detail) == ("different", True)
+
+
+@pytest.mark.parametrize("suffix", [".json", ".parquet", ".h5ad"])
+def test_what_cannot_be_read_is_named(tmp_path, suffix):
+    with pytest.raises(IntegrityError, match=f"other{suffix}|one{suffix}"):
+        same_content(*write(tmp_path, suffix, "{", "{]"))
+
+
+def test_a_checkpoint_that_cannot_be_read_is_named(tmp_path):
+    import torch
+
+    one, other = tmp_path / "one.ckpt", tmp_path / "other.ckpt"
+    torch.save({"state_dict": {"w": torch.zeros(100)}}, one)
+    whole = bytearray(one.read_bytes())
+    whole[whole.index(bytes(400)) + 40] ^= 0xFF  # in the weights: torch compares no checksum
+    other.write_bytes(whole)
+    with pytest.raises(IntegrityError, match=r"other\.ckpt"):
+        same_content(one, other, ".ckpt")
+    other.write_bytes(b"no checkpoint")
+    with pytest.raises(IntegrityError, match=r"other\.ckpt"):
+        same_content(one, other, ".ckpt")

@@ -68,3 +68,13 @@ def test_a_part_without_a_cell_is_counted_as_none():
 def test_the_main_task_must_succeed(obs):
     with pytest.raises(InputError):
         make_splits(obs, KEYS, [Task("transfer", "transfer", ("cell_type",))])
+
+
+@pytest.mark.parametrize(
+    ("task", "params"),
+    [("predefined", {"column": "absent"}), ("combine", {"max_heldout_fraction": 0.5}), ("transfer", {})],
+)
+def test_what_a_table_cannot_give_is_said_with_its_file(task, params):
+    obs = pd.DataFrame({"condition": ["control", "A"] * 3}, index=[f"c{i}" for i in range(6)])
+    with pytest.raises(InputError, match=r"\[folder/cells\.csv"):
+        make_frozen_split(obs, task, ObsKeys(covariates=()), params, where="folder/cells.csv")

@@ -8,6 +8,7 @@ import gzip
 import io
 import lzma
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import example, given, settings
@@ -95,3 +96,17 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
         read_csv(tmp_path / "none.csv")
     with pytest.raises(InputError, match="Is a directory"):
         read_csv(tmp_path)
+
+
+def test_numbers_are_read_exactly_or_left_as_text(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text('"a\nname",x,y\nNA,0.30000000000000004,\nnan,NA,1e-300\n')
+    table = read_csv(path, empty_is_missing=True, numbers={"x": ["NA"], "y": [], "absent": []}).table
+    assert table["a\nname"].tolist() == ["NA", "nan"]
+    assert table["x"].tolist()[0] == 0.1 + 0.2
+    assert np.isnan(table["x"][1])
+    assert table["y"].tolist()[1] == 1e-300
+    path.write_text("a,x\nNA,1_0\n")
+    assert read_csv(path, empty_is_missing=True, numbers={"x": ["NA"]}).table.loc[0].tolist() == ["NA", "1_0"]
+    path.write_text("a,x\n")
+    assert list(read_csv(path, empty_is_missing=True, numbers={"x": ["NA"]}).table) == ["a", "x"]

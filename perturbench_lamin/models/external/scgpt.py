@@ -17,9 +17,9 @@ from scipy import sparse
 
 from perturbench_lamin.errors import InputError, some
 from perturbench_lamin.files import atomic_path
-from perturbench_lamin.hdf5 import NewHDF5
 from perturbench_lamin.models.external import scgpt_worker
 from perturbench_lamin.storage.anndata_file import AnnDataFile
+from perturbench_lamin.storage.writing import NewHDF5
 
 KEY = "X_scgpt"
 WEIGHTS = ("args.json", "best_model.pt", "vocab.json")

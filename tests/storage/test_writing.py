@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from perturbench_lamin.hdf5 import NewHDF5, write_h5ad
+from perturbench_lamin.storage.writing import NewHDF5, write_h5ad
 
 LIMITED = """
 import resource, sys
 import numpy as np
-from perturbench_lamin.hdf5 import NewHDF5
+from perturbench_lamin.storage.writing import NewHDF5
 path, limit, when = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 try:
