@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from perturbench_lamin import lineage
 from perturbench_lamin.catalog import datasets, outside
 from perturbench_lamin.cli.main import cli
 from perturbench_lamin.errors import InputError
@@ -106,6 +107,8 @@ def test_the_notebooks_say_how_the_file_is_laid_out(project):
         assert "@" not in text
         code = ["".join(cell["source"]) for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
         assert '"guide_target"' in "".join(code)
+        for module, name in re.findall(r"\b(artifacts|curations|gene_tables|products)\.(\w+)\(", "".join(code)):
+            assert f"\ndef {name}(" in Path(lineage.__path__[0], f"{module}.py").read_text(), f"{module}.{name}"
         for source in code:
             compile(source.replace("%matplotlib inline\n", ""), path.name, "exec")
     assert (project / "training/train.ipynb").is_file()
