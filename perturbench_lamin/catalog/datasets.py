@@ -60,16 +60,23 @@ def all_datasets() -> dict[str, Dataset]:
     return {**DATASETS, **{name: one.dataset for name, one in outside.items()}}
 
 
+def find_dataset(name: str) -> Dataset | None:
+    """A dataset by its name or an alias, in whatever case; None where there is none. Others are not read for it."""
+    key = name.lower()
+    return DATASETS.get(key) or DATASETS.get(aliases().get(key, "")) or all_datasets().get(name)
+
+
 def get_dataset(name: str) -> Dataset:
-    """A dataset by its name or an alias, in whatever case.
+    """As :func:`find_dataset`.
 
     Raises:
         InputError: no dataset has that name; the message says which names are like it.
     """
-    key = name.lower()
-    found = DATASETS.get(key) or DATASETS.get(aliases().get(key, "")) or all_datasets().get(name)
+    found = find_dataset(name)
     if found is None:
-        raise InputError(f"No dataset {name!r}", where="catalog", fix=nearest(key, [*all_datasets(), *aliases()]))
+        raise InputError(
+            f"No dataset {name!r}", where="catalog", fix=nearest(name.lower(), [*all_datasets(), *aliases()])
+        )
     return found
 
 

@@ -148,7 +148,9 @@ ORIGIN = {"origin_url": "origin", "licence": "licence", "citation": "citation", 
 
 
 def _origin(artifact: ln.Artifact) -> dict[str, str]:
-    told = artifact.features.get_values()
+    from perturbench_lamin.lineage.features import plain_values
+
+    told = plain_values(artifact)  # LaminDB's own get_values() cuts a text at its commas
     return {word: str(told[name]) for name, word in ORIGIN.items() if told.get(name)}
 
 

@@ -55,7 +55,7 @@ def _dataset_label(dataset: str) -> ln.ULabel:
 
 
 def _about(dataset: str) -> str:
-    from perturbench_lamin.catalog.datasets import all_datasets
+    from perturbench_lamin.catalog.datasets import find_dataset
 
-    known = all_datasets().get(dataset)
+    known = find_dataset(dataset)
     return f"{known.citation}: {known.title}" if known else f"Dataset {dataset}"

@@ -58,12 +58,13 @@ def test_the_text_tells_origin_licence_and_checksum_of_raw_files(chain):
     from perturbench_lamin.lineage import features
     from perturbench_lamin.lineage.graph import ancestry, describe
 
-    told = {"origin_url": "https://example.org/raw", "licence": "CC-BY-4.0", "sha256": "ab" * 32}
+    citation = "Norman et al., Science, 2019: A title, with a comma. doi:10.1/2"
+    told = {"origin_url": "https://example.org/raw", "licence": "CC-BY-4.0", "citation": citation, "sha256": "ab" * 32}
     features.save_features()
     features.annotate(chain["raw"], told)
     lines = describe(ancestry(chain["checkpoint"])).splitlines()
-    for word, value in zip(("origin", "licence", "sha256"), told.values(), strict=True):
-        assert [line.split() for line in lines if value in line] == [[word, value]]
+    for word, value in zip(("origin", "licence", "citation", "sha256"), told.values(), strict=True):
+        assert [line.split(maxsplit=1) for line in lines if value in line] == [[word, value]]
     assert sum(chain["raw"].key in line for line in lines) == 2, "made and read"
 
 
@@ -94,3 +95,19 @@ def test_what_was_altered_is_named_and_how_the_code_is_kept(chain, lamin):
     assert "ALTERED since it was registered" in next(line for line in text.splitlines() if split.key in line)
     assert "code        commit abc, with changes, copy uid" in text
     assert "code        not recorded" in text
+
+
+def test_a_dataset_is_labelled_without_reading_the_others(chain, monkeypatch):
+    """A step depends on its own dataset alone: one that reads all of them would run again each time."""
+    import sys
+
+    from perturbench_lamin.lineage.project import label
+
+    others = [name for name in sys.modules if name.startswith("perturbench_lamin.catalog.")]
+    for name in others:
+        if name.rpartition(".")[2] in {"srivatsan20", "frangieh21", "mcfaline24", "jiang25", "szalata24"}:
+            monkeypatch.delitem(sys.modules, name)
+    label(chain["raw"], "norman19")
+    assert "perturbench_lamin.catalog.jiang25" not in sys.modules
+    described = chain["raw"].ulabels.get(name="norman19").description
+    assert described.startswith("Norman et al., Science, 2019: Exploring genetic interaction")
