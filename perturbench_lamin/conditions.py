@@ -9,6 +9,7 @@ always kept as a tuple: joining the values into one string would confuse ``("a_b
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,29 @@ NO_VALUE = frozenset({"nan", "<na>", "n/a", "#n/a", "null", "nat"})
 
 NO_PERTURBATION = NO_VALUE | {"na", "none"}
 """Likewise of conditions; as values of a covariate (a treatment ``none``) the further ones say something."""
+
+USUAL_CONTROLS = frozenset(
+    {
+        "control",
+        "controls",
+        "ctrl",
+        "ntc",
+        "nt",
+        "nontargeting",
+        "nontargetingcontrol",
+        "negctrl",
+        "negativecontrol",
+        "safeharbor",
+        "scramble",
+        "scrambled",
+        "vehicle",
+        "dmso",
+        "untreated",
+        "unperturbed",
+        "mock",
+    }
+)
+"""What datasets call their controls, in small letters and without anything between them."""
 
 UNSEEN = ("Cc", "Cf", "Zl", "Zp")
 """Unicode's categories of characters that nobody sees: control and format characters, separators of lines."""
@@ -221,9 +245,14 @@ def _require(obs: pd.DataFrame, keys: ObsKeys, where: object, controls: bool) ->
         raise InputError(
             f"No cell has the control value {keys.control!r} in column {keys.perturbation!r}",
             where=where,
-            fix=nearest(keys.control, conditions),
+            fix=nearest(keys.control, _like_controls(conditions) or conditions),
         )
     return columns
+
+
+def _like_controls(conditions: Sequence[str]) -> list[str]:
+    """Those that have a usual name of controls: the condition that is spelt most like a control's name is a gene."""
+    return [one for one in conditions if re.sub("[^a-z]", "", one.lower()) in USUAL_CONTROLS]
 
 
 def bare(text: str) -> str:

@@ -75,7 +75,7 @@ def find_dataset(name: str) -> Dataset | None:
 
 
 def get_dataset(name: str) -> Dataset:
-    """A dataset by its name or an alias, in whatever case.
+    """As :func:`find_dataset`.
 
     Raises:
         InputError: no dataset has that name; the message says which names are like it.
@@ -83,7 +83,9 @@ def get_dataset(name: str) -> Dataset:
     key = name.lower()
     found = DATASETS.get(key) or find_dataset(name) or DATASETS.get(aliases().get(key, ""))
     if found is None:
-        raise InputError(f"No dataset {name!r}", where="catalog", fix=nearest(key, [*all_datasets(), *aliases()]))
+        raise InputError(
+            f"No dataset {name!r}", where="catalog", fix=nearest(name.lower(), [*all_datasets(), *aliases()])
+        )
     return found
 
 

@@ -66,5 +66,5 @@ def new_dataset(
     layout = scaffold.Layout(raw_file, perturbation_key, control, delimiter, renamed, layer, task, system)
     for path in scaffold.new_dataset(name, out, layout, project_folder()):
         click.echo(f"Written: {path}")
-    click.echo(f"\nPut {raw_file} into a folder {name}/, in one of raw files, and call there:\n")
+    click.echo(f"\nPut {raw_file} into a subfolder {name}/ of a folder of raw files, and call in {out}:\n")
     click.echo(f"  perturbench-lamin run {name} --raw FOLDER-OF-RAW-FILES")

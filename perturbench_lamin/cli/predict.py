@@ -132,8 +132,11 @@ def _provenance(checkpoint: Path, curated: Path, split_file: Path | None) -> dic
 def _tell(path: Path) -> None:
     import anndata as ad
 
+    from perturbench_lamin.errors import many
+
     written = ad.read_h5ad(path, backed="r")
     counts = written.obs.groupby([*written.obs.columns[:-1]], observed=True).ngroups
-    click.echo(f"{written.n_obs:,} rows × {written.n_vars:,} genes, {counts:,} conditions and states.")
+    pairs = "condition in its state" if counts == 1 else "conditions in their states"
+    click.echo(f"{many(written.n_obs, 'row')} × {many(written.n_vars, 'gene')}, {counts:,} {pairs}.")
     written.file.close()
     click.echo(f"\nWritten: {path}")

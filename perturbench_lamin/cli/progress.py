@@ -24,13 +24,18 @@ class StepLines:
         """Show the start of a step (on a terminal) or its end."""
         if isinstance(event, Step):
             if interactive():
-                click.echo(f"[{place:2d}/{total}] {event.name} …", err=True)
+                click.echo(f"{numbered(place, total)} {event.name} …", err=True)
             return
         word, colour, remark = WORDS[event.state]
         remark = event.problem or remark or f"{event.seconds:.0f} s"
-        click.echo(f"[{place:2d}/{total}] {event.step.name:36s} {click.style(word, fg=colour):8s} {remark}")
+        click.echo(f"{numbered(place, total)} {event.step.name:36s} {click.style(word, fg=colour):8s} {remark}")
         for note in event.notes:
             click.echo(f"        {note}")
+
+
+def numbered(place: int, total: int) -> str:
+    """A step's place among all."""
+    return f"[{place:{len(str(total))}d}/{total}]"
 
 
 def interactive() -> bool:

@@ -61,12 +61,14 @@ def train(
 def _tell(result: FitResult) -> None:
     from lightning.fabric.utilities.rank_zero import rank_zero_only
 
+    from perturbench_lamin.errors import many
+
     if rank_zero_only.rank:  # one of several processes says it for all
         return
     history = result.history
     resumed = f", {result.resumed_from} of them before an interruption" if result.resumed_from else ""
     best = history.loc[history["val_loss"].idxmin()]
-    click.echo(f"{len(history)} epochs{resumed}; ended by {result.stopped}.")
+    click.echo(f"{many(len(history), 'epoch')}{resumed}; ended by {result.stopped}.")
     click.echo(f"Best validation loss {best['val_loss']:.6g} in epoch {int(best['epoch']) + 1}.")
     if result.memory:
         click.echo(f"{result.memory}.")

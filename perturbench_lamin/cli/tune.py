@@ -118,7 +118,8 @@ def _report(task: Search, study: optuna.Study) -> None:
     files = write_study(study, task.config, task.folder)
     table = trials_table(study, task.config.space)
     counts = table["state"].value_counts()
-    click.echo(", ".join(f"{count} {state}" for state, count in counts.items()) + " trials. The best:")
+    trials = "trial" if len(table) == 1 else "trials"
+    click.echo(", ".join(f"{count} {state}" for state, count in counts.items()) + f" {trials}. The best:")
     best = table.nsmallest(1, "objective")[["objective", "fit", "rank", *task.config.space]]
     click.echo(best.to_string(index=False))
     click.echo(f"\nWritten: {files.best}, {files.trials} and {files.picture}")
@@ -126,6 +127,7 @@ def _report(task: Search, study: optuna.Study) -> None:
 
 def _test(task: Search, seeds: tuple[int, ...], progress: bool) -> None:
     """Train the winner with each seed, and show how it does on test."""
+    from perturbench_lamin.errors import many
     from perturbench_lamin.evaluation.leaderboard import to_text
     from perturbench_lamin.training.config_file import read_config
     from perturbench_lamin.training.study_results import BEST
@@ -133,6 +135,6 @@ def _test(task: Search, seeds: tuple[int, ...], progress: bool) -> None:
 
     config = read_config(task.folder / BEST)
     board = train_winner(task.curated_path, task.split, config, seeds, task.folder, progress=progress)
-    click.echo(f"\nOn test, mean ± standard deviation over {len(seeds)} seeds:\n")
+    click.echo(f"\nOn test, mean ± standard deviation over {many(len(seeds), 'seed')}:\n")
     click.echo(to_text(board).to_string(index=False))
     click.echo(f"\nWritten: {task.folder / BOARD}")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from perturbench_lamin.errors import InputError, some
+from perturbench_lamin.errors import InputError, many, some
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,9 @@ class PreprocessReport:
 
     def table(self) -> pd.DataFrame:
         """One row a fact, for a notebook: ``step, genes, cells, remark``."""
+        found = f"{many(self.conditions, 'condition')} in {many(self.states, 'state')}"
         rows: list[tuple[str, int | None, int | None, str]] = [
-            ("source", self.genes_in, self.cells, f"{self.conditions:,} conditions in {self.states:,} states"),
+            ("source", self.genes_in, self.cells, found),
             ("expressed in enough cells", self.genes_expressed, self.cells, ""),
             ("normalised", self.genes_expressed, self.cells, f"to {self.target_sum:g} counts per cell, log1p"),
             ("highly variable", self.highly_variable, self.selection_cells, ""),

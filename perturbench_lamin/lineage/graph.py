@@ -148,8 +148,9 @@ ORIGIN = {"origin_url": "origin", "licence": "licence", "citation": "citation", 
 
 
 def _origin(artifact: ln.Artifact) -> dict[str, str]:
-    # as they were written: LaminDB's get_values takes a text with commas for a set of several
-    told = dict(artifact.json_values.filter(feature__name__in=ORIGIN).values_list("feature__name", "value"))
+    from perturbench_lamin.lineage.features import plain_values
+
+    told = plain_values(artifact)  # LaminDB's own get_values() cuts a text at its commas
     return {word: str(told[name]) for name, word in ORIGIN.items() if told.get(name)}
 
 

@@ -50,7 +50,7 @@ def assign(cells: Cells, holdout: Holdout, params: SplitParams) -> pd.Series:
     paired = [pair for pair in holdout.pairs if per_state[pair[1]] > 1]
     lone = [pair for pair in holdout.pairs if per_state[pair[1]] == 1]
     if not paired:
-        raise _too_few("No covariate state holds out two pairs, one for val and one for test", per_state)
+        raise _too_few("No covariate state holds out two conditions, one for val and one for test", per_state)
     _report_discarded(cells, lone)
     split_of = dict.fromkeys(lone, "") | _draw_val_and_test(paired, params, per_state)
     split_of |= {pair: "" for pair in cells.pairs if pair[0] in holdout.dropped}
@@ -95,7 +95,7 @@ def _too_few(what: str, per_state: Counter[State]) -> InputError:
     counts = some(f"{state_name(state)} {per_state[state]}" for state in sorted(per_state))
     return InputError(
         what,
-        where=f"held-out pairs by covariate state: {counts or 'none'}",
+        where=f"held-out conditions by covariate state: {counts or 'none'}",
         fix="Raise max_heldout_fraction (or downsample_fraction), bring test_fraction nearer to 0.5, or name fewer "
         "covariates.",
     )

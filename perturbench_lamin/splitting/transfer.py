@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from perturbench_lamin.conditions import ObsKeys
-from perturbench_lamin.errors import InputError, some
+from perturbench_lamin.errors import InputError, many, some
 from perturbench_lamin.splitting.cells import Cells, Mask, Pair, State
 from perturbench_lamin.splitting.holdout import Holdout, assign
 from perturbench_lamin.splitting.params import SplitParams
@@ -56,7 +56,8 @@ def split_transfer(obs: pd.DataFrame, keys: ObsKeys, params: TransferParams) -> 
         (cells,) "train", "val", "test" or "".
 
     Raises:
-        InputError: too few pairs are held out to draw a val and a test set.
+        InputError: no condition is in enough states to be held out of one, or too few pairs are held out to draw a
+            val and a test set.
     """
     cells = Cells.from_obs(obs, keys)
     return assign(cells, hold_out(cells, params), params)
@@ -73,6 +74,7 @@ def hold_out(cells: Cells, params: TransferParams) -> Holdout:
     states_of = cells.states_of()
     widest_first = sorted(states_of, key=lambda condition: -len(states_of[condition]))
     kept = _downsample(widest_first, params)
+    _require_wide(cells, [condition for condition in kept if condition != cells.keys.control], params)
     caps = _caps(cells, params)
     seeds = draw_seeds(params.seed, len(kept))
     held: list[Pair] = []
@@ -86,6 +88,21 @@ def hold_out(cells: Cells, params: TransferParams) -> Holdout:
         held.extend((condition, state) for state in drawn)
     _report_unseen(held, states_of, params)
     return Holdout(tuple(held), frozenset(states_of) - frozenset(kept))
+
+
+def _require_wide(cells: Cells, conditions: list[str], params: TransferParams) -> None:
+    """No other parameter helps where every condition is in too few states to be held out of one."""
+    states_of = cells.states_of()
+    if any(len(states_of[condition]) > params.min_train_covariates for condition in conditions):
+        return
+    raise InputError(
+        f"No condition is in more than {many(params.min_train_covariates, 'covariate state')}: "
+        "none can be held out of one and stay in train",
+        where=f"{many(len(conditions), 'condition')}, {many(len(cells.states), 'covariate state')}",
+        fix="Name a covariate in whose values conditions recur"
+        + (", lower min_train_covariates" if params.min_train_covariates > 1 else "")
+        + ", or take another task: unseen holds conditions out of all states.",
+    )
 
 
 def draw_seeds(seed: int, count: int) -> list[int]:

@@ -31,3 +31,11 @@ def test_short_names_are_names(name):
 
 def test_numbers_are_values():
     require_obs(table().assign(cell_type=[0, 0, 1]), KEYS)
+
+
+def test_a_wrong_control_value_is_answered_with_the_controls_and_not_with_a_gene_of_a_like_name():
+    obs = pd.DataFrame({"condition": ["NIT1", "KLF1", "Non-Targeting"], "cell_type": "a"}, index=list("xyz"))
+    with pytest.raises(InputError, match=r"No cell has the control value 'NTC'(.|\n)*\n  Known: Non-Targeting\.$"):
+        require_obs(obs, ObsKeys(control="NTC"))
+    with pytest.raises(InputError, match=r"\n  Did you mean NIT1\?$"):
+        require_obs(obs.iloc[:2], ObsKeys(control="NTC"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -22,7 +23,8 @@ from perturbench_lamin.cli.main import cli
 from perturbench_lamin.errors import InputError
 from perturbench_lamin.metadata.datasets import terms_of
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs/adding-a-dataset.md").read_text(encoding="utf-8")
+PAGE_FILE = Path(__file__).resolve().parents[2] / "docs/adding-a-dataset.md"
+PAGE = PAGE_FILE.read_text(encoding="utf-8")
 GENES = ("KLF1", "CEBPA", "EGR1", "TP53", "GATA1", "MYC")
 CODE = "from perturbench_lamin.cli import main; main()"
 
@@ -101,6 +103,34 @@ def test_the_file_of_the_page_is_read(project):
     assert "norman19" in said
 
 
+def defined(module):
+    """The names at the top of a module of the package, by reading: an import would need an instance."""
+    path = PAGE_FILE.parents[1].joinpath(*module.split("."))
+    if path.is_dir():
+        return {one.stem for one in path.glob("*.py")}
+    found = set()
+    for node in ast.parse(path.with_name(f"{path.name}.py").read_text(encoding="utf-8")).body:
+        found |= {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
+        found |= {node.name} if isinstance(node, ast.FunctionDef | ast.ClassDef) else set()
+    return found
+
+
+def taken(source):
+    """What some code takes from the package: module and name, by ``from … import`` and as attributes of modules."""
+    tree = ast.parse(source)
+    modules = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("perturbench_lamin"):
+            for alias in node.names:
+                yield node.module, alias.name
+                modules[alias.name] = f"{node.module}.{alias.name}"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            module = modules.get(node.value.id, "")
+            if module and PAGE_FILE.parents[1].joinpath(*module.split(".")).with_suffix(".py").is_file():
+                yield module, node.attr
+
+
 def test_the_notebooks_say_how_the_file_is_laid_out(project):
     for path in (project / "ingestion/ingestion_mylab24.ipynb", project / "curation/curate_mylab24.ipynb"):
         text = path.read_text(encoding="utf-8")
@@ -111,6 +141,12 @@ def test_the_notebooks_say_how_the_file_is_laid_out(project):
             assert f"\ndef {name}(" in Path(lineage.__path__[0], f"{module}.py").read_text(), f"{module}.{name}"
         for source in code:
             compile(source.replace("%matplotlib inline\n", ""), path.name, "exec")
+        lacking = [
+            (module, name)
+            for module, name in taken("\n".join(code).replace("%matplotlib inline\n", ""))
+            if name not in defined(module)
+        ]
+        assert not lacking, path.name
     assert (project / "training/train.ipynb").is_file()
 
 

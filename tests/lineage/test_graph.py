@@ -58,12 +58,8 @@ def test_the_text_tells_origin_licence_and_checksum_of_raw_files(chain):
     from perturbench_lamin.lineage import features
     from perturbench_lamin.lineage.graph import ancestry, describe
 
-    told = {
-        "origin_url": "https://example.org/raw",
-        "licence": "CC-BY-4.0",
-        "citation": "Me et al., Journal, 2024: A title. doi:1/2",
-        "sha256": "ab" * 32,
-    }
+    citation = "Norman et al., Science, 2019: A title, with a comma. doi:10.1/2"
+    told = {"origin_url": "https://example.org/raw", "licence": "CC-BY-4.0", "citation": citation, "sha256": "ab" * 32}
     features.save_features()
     features.annotate(chain["raw"], told)
     lines = describe(ancestry(chain["checkpoint"])).splitlines()
@@ -99,3 +95,19 @@ def test_what_was_altered_is_named_and_how_the_code_is_kept(chain, lamin):
     assert "ALTERED since it was registered" in next(line for line in text.splitlines() if split.key in line)
     assert "code        commit abc, with changes, copy uid" in text
     assert "code        not recorded" in text
+
+
+def test_a_dataset_is_labelled_without_reading_the_others(chain, monkeypatch):
+    """A step depends on its own dataset alone: one that reads all of them would run again each time."""
+    import sys
+
+    from perturbench_lamin.lineage.project import label
+
+    others = [name for name in sys.modules if name.startswith("perturbench_lamin.catalog.")]
+    for name in others:
+        if name.rpartition(".")[2] in {"srivatsan20", "frangieh21", "mcfaline24", "jiang25", "szalata24"}:
+            monkeypatch.delitem(sys.modules, name)
+    label(chain["raw"], "norman19")
+    assert "perturbench_lamin.catalog.jiang25" not in sys.modules
+    described = chain["raw"].ulabels.get(name="norman19").description
+    assert described.startswith("Norman et al., Science, 2019: Exploring genetic interaction")

@@ -80,5 +80,5 @@ def test_has_the_counts_of_the_reference(case, manifest, read):
 
 @pytest.mark.parametrize("case", ERRORS)
 def test_fails_with_advice_where_the_reference_fails(case, manifest, read):
-    with pytest.raises(InputError, match="No covariate state holds out two pairs"):
+    with pytest.raises(InputError, match="No covariate state holds out two conditions"):
         remake(manifest[case], read(f"{manifest[case]['data']}_obs"))

@@ -117,6 +117,15 @@ def test_wrong_tasks_and_parameters_are_named(task, params, message):
         make_split(screen(STATES), task, KEYS, params)
 
 
+def test_a_transfer_within_one_state_is_refused_with_advice_that_helps():
+    obs = screen(STATES[:1])
+    message = r"No condition is in more than 1 covariate state(.|\n)*19 conditions, 1 covariate state\]\n(.|\n)*unseen"
+    with pytest.raises(InputError, match=message):
+        make_split(obs, "transfer", KEYS, TransferParams(max_heldout_fraction=1.0))
+    with pytest.raises(InputError, match="lower min_train_covariates"):
+        make_split(screen(STATES), "transfer", KEYS, TransferParams(min_train_covariates=3))
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_controls_are_needed_in_every_state(task):
     obs = screen(STATES)
@@ -153,7 +162,7 @@ def test_transfer_does_not_mind_a_delimiter_within_a_name():
 
 def test_too_few_held_out_pairs_are_counted_by_state():
     obs = table({(name, state): 1 for name in ("control", "g0", "g1") for state in [("a",), ("b",)]})
-    with pytest.raises(InputError, match=r"two pairs(.|\n)*by covariate state: (a|b) 1"):
+    with pytest.raises(InputError, match=r"two conditions(.|\n)*by covariate state: (a|b) 1"):
         make_split(obs, "transfer", KEYS, {"max_heldout_covariates": 1})
     with pytest.raises(InputError, match=r"cannot be drawn into val and test(.|\n)*a \d+, b \d+, c \d+"):
         make_split(screen(STATES), "transfer", KEYS, {"test_fraction": 0.95})
