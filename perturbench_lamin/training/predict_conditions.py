@@ -13,6 +13,7 @@ from perturbench_lamin.errors import InputError, nearest
 from perturbench_lamin.loading.asked import asked_pairs, read_pairs
 from perturbench_lamin.loading.curated import split_labels
 from perturbench_lamin.loading.curated_file import CuratedFile
+from perturbench_lamin.storage.reading import about
 from perturbench_lamin.training.checkpoint import load_model
 from perturbench_lamin.training.predict import PredictConfig, cells_for, predict_groups, prediction_uns, with_controls
 
@@ -67,7 +68,9 @@ def predict_conditions(
         "seed": config.seed,
         "batch_size": config.batch_size,
     }
-    asked = asked_pairs(cells, chosen, read_pairs(conditions, cells.info.keys), info.vocabulary, settings)
+    pairs = read_pairs(conditions, cells.info.keys)
+    with about(conditions):
+        asked = asked_pairs(cells, chosen, pairs, info.vocabulary, settings)
     asked, data = with_controls(asked, cells, file, info, other_data=other_data)
     part = "all" if split is None else which
     return predict_groups(
