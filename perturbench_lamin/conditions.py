@@ -22,11 +22,11 @@ from perturbench_lamin.errors import InputError, nearest, some
 
 BRACKETS = {")": "(", "]": "[", "}": "{"}
 
-NO_VALUE = frozenset({"nan", "<na>", "n/a", "#n/a", "null", "nat"})
+NO_VALUE = frozenset({"nan", "na", "<na>", "n/a", "#n/a", "null", "nat"})
 """Texts that a missing value becomes on its way through a program or a spreadsheet; no perturbation has such a name."""
 
-NO_PERTURBATION = NO_VALUE | {"na", "none"}
-"""Likewise of conditions; as values of a covariate (a treatment ``none``) the further ones say something."""
+NO_PERTURBATION = NO_VALUE | {"none"}
+"""Likewise of conditions; as a value of a covariate (a treatment ``none``) the further one says something."""
 
 USUAL_CONTROLS = frozenset(
     {
@@ -73,6 +73,21 @@ class ObsKeys:
     covariates: tuple[str, ...] = ("cell_type",)
     control: str = "control"
     delimiter: str | None = "+"
+
+    def __post_init__(self) -> None:
+        """Check what else would fail far from here.
+
+        Raises:
+            InputError: a name or value is no text, or ``covariates`` is one text.
+        """
+        given: object = self.covariates
+        if isinstance(given, str):
+            raise InputError(f"covariates is the text {given!r}", where="ObsKeys", fix=f"Give ({given!r},).")
+        object.__setattr__(self, "covariates", tuple(self.covariates))
+        texts = {"perturbation": self.perturbation, "control": self.control, "delimiter": self.delimiter or ""}
+        for name, value in (*texts.items(), *(("covariates", column) for column in self.covariates)):
+            if not isinstance(value, str):
+                raise InputError(f"{name} is {value!r}, no text", where="ObsKeys", fix=f"Give {str(value)!r}.")
 
     def tokens(self, condition: str) -> tuple[str, ...]:
         """The tokens of a condition, in order, each once; empty for the control.
@@ -228,11 +243,18 @@ def _require(obs: pd.DataFrame, keys: ObsKeys, where: object, controls: bool) ->
             where="control",
             fix=f"Give {bare(keys.control)!r}, and take them away in the table, too.",
         )
+    if not isinstance(obs, pd.DataFrame):
+        raise InputError(f"Not a table of cells but {type(obs).__name__}", where=where, fix="Give its obs.")
     columns: dict[str, Column] = {}
     for column in dict.fromkeys((keys.perturbation, *keys.covariates)):
         if column not in obs.columns:
             raise InputError(f"No column {column!r}", where=where, fix=nearest(column, obs.columns))
-        columns[column] = pd.factorize(obs[column])
+        try:
+            columns[column] = pd.factorize(obs[column])
+        except TypeError as error:  # lists
+            raise InputError(
+                f"Column {column!r} has values that are neither text nor numbers", where=where, fix="Give a text each."
+            ) from error
         delimiter = keys.delimiter if column == keys.perturbation else None
         _require_values(column, columns[column], obs.index, delimiter, where)
     if not obs.index.is_unique:

@@ -90,7 +90,7 @@ def _attribute_names(element: Element, place: str) -> list[str]:
         return list(element.attrs)
 
 
-def _attribute(element: Element, name: str, place: str) -> np.ndarray:
+def _attribute(element: Element, name: str, place: str = "") -> np.ndarray:
     with reading(_path(element), f"The attribute {name!r} of {place or '/'}"):
         value = element.attrs.get(name)
     if value is None or isinstance(value, h5py.Empty | h5py.Reference):

@@ -147,9 +147,9 @@ def _not_counts(source: CountSource, chunk: Chunk, entry: int) -> InputError:
 
 
 def _shown(value: float) -> str:
-    """Six digits, or more where these would hide that it is no whole number."""
-    short = f"{value:g}"
-    return f"{value:.9g}" if float(short).is_integer() and not value.is_integer() else short
+    """Six digits, or more where these would say another whole number."""
+    texts = (f"{value:.{digits}g}" for digits in (6, 9, 12, 17))
+    return next(text for text in texts if float(text) == value or not float(text).is_integer())
 
 
 def _diagnosis(value: float, data: np.ndarray) -> tuple[str, str]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from perturbench_lamin.conditions import ObsKeys
+from perturbench_lamin.conditions import ObsKeys, is_bare
 from perturbench_lamin.errors import InputError, are, some
 from perturbench_lamin.evaluation import notes
 from perturbench_lamin.evaluation.baselines import PREFIX, baseline_predictions
@@ -69,6 +69,10 @@ def evaluate(
     metrics = [get_metric(name) for name in chosen.metrics]
     needs = needs_of(metrics)
     require_keys(keys)
+    given: object = predictions
+    if not isinstance(given, Mapping):
+        kind = type(given).__name__
+        raise InputError(f"Not a mapping but {kind}", where="predictions", fix="Give name → prediction.")
     if not predictions:
         raise InputError("There is no prediction to evaluate", where="predictions", fix="Give at least one.")
     _require_names(predictions)
@@ -154,6 +158,13 @@ def _training_notes(truth: Truth) -> Iterable[Note]:
 
 
 def _require_names(predictions: Mapping[str, Source]) -> None:
+    for name in predictions:
+        if not isinstance(name, str) or not name or not is_bare(name):
+            raise InputError(
+                f"{name!r} is no name of a model: no text, empty, or with spaces at its ends or invisible characters",
+                where="predictions",
+                fix="Give NAME=FILE on the command line, or another key in Python.",
+            )
     if taken := sorted(name for name in predictions if name.startswith(PREFIX)):
         raise InputError(
             f"Names that begin with {PREFIX!r} are the baselines': {some(taken)}",

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from perturbench_lamin.conditions import bare, is_bare
 from perturbench_lamin.errors import InputError, IntegrityError, nearest
 from perturbench_lamin.evaluation.leaderboard import NEEDED, RUN
 from perturbench_lamin.evaluation.registry import get_metric
@@ -36,8 +37,8 @@ def read_metrics(path: str | Path) -> pd.DataFrame:
         that is written ``1.0``, as pandas does beside an empty one, is ``1``.
 
     Raises:
-        InputError: a column is missing, there are no rows, a row has no model, a metric is unknown, or a value is not
-            a number; the message names the line.
+        InputError: a column is missing, there are no rows, a row has no model, a name has spaces at its ends or
+            invisible characters, a metric is unknown, or a value is not a number; the message names the line.
         IntegrityError: the file is damaged.
     """
     path = Path(path)
@@ -134,9 +135,16 @@ def _of_parquet(path: Path) -> pd.DataFrame:
 def _checked(table: pd.DataFrame, path: Path, place: Callable[[int], str]) -> pd.DataFrame:
     if table.empty:
         raise InputError("The table has no rows", where=path, fix="Make one with `perturbench-lamin evaluate`.")
+    if "" in table:
+        raise InputError(
+            "A column has no name",
+            where=path,
+            fix="Remove it; pandas leaves row numbers out by index=False.",
+        )
     nameless = np.flatnonzero(table["model"].isna())
     if len(nameless):
         raise InputError("A row names no model", where=place(int(nameless[0])), fix="Fill the column 'model'.")
+    _require_bare(table.drop(columns="value"), place)
     for metric in table["metric"].unique():
         try:
             get_metric("" if pd.isna(metric) else metric)
@@ -148,6 +156,18 @@ def _checked(table: pd.DataFrame, path: Path, place: Callable[[int], str]) -> pd
         plain = {seed: WHOLE.sub(r"\1", seed) for seed in table[RUN].dropna().unique()}
         table = table.assign(**{RUN: table[RUN].map(plain)})
     return table
+
+
+def _require_bare(names: pd.DataFrame, place: Callable[[int], str]) -> None:
+    """Check that what is seen of a name is all there is: ``m`` and ``m`` with a space would be two models."""
+    for column in names:
+        for name in names[column].dropna().unique():
+            if not is_bare(name):
+                raise InputError(
+                    f"Column {column!r} has a name with spaces at its ends, or invisible characters: {name!r}",
+                    where=place(int(np.flatnonzero(names[column] == name)[0])),
+                    fix=f"It would be another one than {bare(name)!r}: write that.",
+                )
 
 
 def _as_text(value: object) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from perturbench_lamin.conditions import ObsKeys, Remark, check_obs, require_controls_per_state
-from perturbench_lamin.errors import InputError, some
+from perturbench_lamin.errors import InputError, some, visible
 from perturbench_lamin.evaluation.cells import Cells
 from perturbench_lamin.evaluation.groups import Groups, Pair
 
@@ -86,9 +86,8 @@ def gene_order(genes: pd.Index, cells: Cells) -> np.ndarray:
     """
     missing, extra = genes.difference(cells.genes), cells.genes.difference(genes)
     if len(missing) or len(extra):
-        lists = [f"missing: {some(missing)}"] * bool(len(missing)) + [f"not in the truth: {some(extra)}"] * bool(
-            len(extra)
-        )
+        named = (("missing", missing), ("not in the truth", extra))
+        lists = [f"{what}: {some(map(visible, names))}" for what, names in named if len(names)]
         raise InputError(
             f"The genes are not those of the truth: {len(missing):,} are missing, {len(extra):,} are not in the truth",
             where=f"{cells.where}, var_names",

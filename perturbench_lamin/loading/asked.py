@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from perturbench_lamin.conditions import ObsKeys, covariate_states
+from perturbench_lamin.conditions import ObsKeys, bare, covariate_states, is_bare
 from perturbench_lamin.contracts import CuratedInfo
 from perturbench_lamin.errors import InputError, nearest
 from perturbench_lamin.loading.counterfactuals import Counterfactuals, Group
@@ -50,7 +50,8 @@ def read_pairs(path: str | Path, keys: ObsKeys) -> list[Pair]:
         The pairs, sorted.
 
     Raises:
-        InputError: the file cannot be read, a column is missing, a field is empty, or a row occurs twice.
+        InputError: the file cannot be read, a column is missing, a field is empty or has spaces at its ends, or a row
+            occurs twice.
     """
     file, columns = read_csv(path), (keys.perturbation, *keys.covariates)
     require_columns(file, columns)
@@ -61,6 +62,13 @@ def read_pairs(path: str | Path, keys: ObsKeys) -> list[Pair]:
         empty = table[column] == ""
         if empty.any():
             raise InputError(f"No {column}", where=file.first(empty), fix="Fill or remove the line.")
+        for name in table[column].unique():
+            if not is_bare(name):
+                raise InputError(
+                    f"The {column} {name!r} has spaces at its ends, or invisible characters",
+                    where=file.first(table[column] == name),
+                    fix=f"Write {bare(name)!r}.",
+                )
     twice = table.duplicated(list(columns))
     if twice.any():
         pair = "/".join(table.loc[twice, list(columns)].iloc[0])

@@ -7,9 +7,9 @@ from pathlib import Path
 import anndata as ad
 import pandas as pd
 
-from perturbench_lamin.conditions import ObsKeys
+from perturbench_lamin.conditions import ObsKeys, require_controls_per_state
 from perturbench_lamin.contracts import SPLIT_NAMES
-from perturbench_lamin.errors import InputError, nearest
+from perturbench_lamin.errors import InputError, nearest, some
 from perturbench_lamin.loading.curated import CuratedData, read_curated, split_labels
 from perturbench_lamin.splitting.io import read_split
 
@@ -28,11 +28,18 @@ def read_observed(
         the cells of that part, those of ``train``, and which columns hold conditions and covariates.
 
     Raises:
-        InputError: the files are none such, or do not fit each other.
+        InputError: the files are none such, or do not fit each other; or the part has no cells, or no controls of a
+            covariate state.
     """
     data = read_curated(curated)
     parts = read_split(split, data.obs.index)
-    return observed(data, parts, which), observed(data, parts, "train"), data.info.keys
+    truth = observed(data, parts, which)
+    if not truth.n_obs:
+        raise InputError(
+            f"No cell is in {which}", where=split, fix=f"Its parts: {some(sorted({*parts} - {''})) or 'none'}."
+        )
+    require_controls_per_state(truth.obs, data.info.keys, where=f"{split}, {which} cells")
+    return truth, observed(data, parts, "train"), data.info.keys
 
 
 def observed(data: CuratedData, split: pd.Series, which: str) -> ad.AnnData:

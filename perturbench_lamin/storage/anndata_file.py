@@ -7,6 +7,7 @@ byte order, float16, 64-bit numbers, zarr); all else is one error with file, pla
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,12 @@ class AnnDataFile:
     """
 
     def __init__(self, path: str | Path) -> None:
+        if not isinstance(path, str | os.PathLike):
+            raise InputError(
+                f"Not a path but {type(path).__name__}",
+                where="file of cells",
+                fix="Give the path of an h5ad file or zarr folder; what is in memory is written by write_h5ad.",
+            )
         self.path = Path(path)
         self._stored: int | None = None
         if is_zarr(self.path):

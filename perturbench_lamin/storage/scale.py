@@ -56,4 +56,5 @@ class ScaleWatch:
 
 def _are_whole(values: np.ndarray) -> bool:
     pieces = (values[start : start + PIECE] for start in range(0, values.size, PIECE))
-    return all(bool(np.all(np.abs(piece - np.rint(piece)) <= ROUNDING * np.maximum(piece, 1))) for piece in pieces)
+    with np.errstate(invalid="ignore"):  # what is not finite is no whole number, and refused elsewhere
+        return all(bool(np.all(np.abs(piece - np.rint(piece)) <= ROUNDING * np.maximum(piece, 1))) for piece in pieces)

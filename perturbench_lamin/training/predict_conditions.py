@@ -68,8 +68,9 @@ def predict_conditions(
         "seed": config.seed,
         "batch_size": config.batch_size,
     }
+    pairs = read_pairs(conditions, cells.info.keys)
     with about(conditions):
-        asked = asked_pairs(cells, chosen, read_pairs(conditions, cells.info.keys), info.vocabulary, settings)
+        asked = asked_pairs(cells, chosen, pairs, info.vocabulary, settings)
     asked, data = with_controls(asked, cells, file, info, other_data=other_data)
     part = "all" if split is None else which
     return predict_groups(

@@ -88,6 +88,8 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_written(verb, room, files, 
     done = call(*words(verb, files, out))
     assert done.returncode == 1, (done.returncode, done.stderr)
     assert "Error: The disk is full" in done.stderr, done.stderr
+    if verb in ("split", "evaluate", "report"):
+        assert f"[{out}]" in done.stderr, "where it is full, not what was read"
     assert "Traceback" not in done.stderr
     assert not [path for path in out.rglob("*") if ".part" in path.name]
     assert not list(out.glob("*.h5ad")) + list(out.glob("*.csv")) + list(out.glob("*.html"))

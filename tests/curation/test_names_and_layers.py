@@ -9,6 +9,7 @@ import pytest
 from scipy import sparse
 
 from perturbench_lamin.conditions import ObsKeys
+from perturbench_lamin.curation.counts import _shown
 from perturbench_lamin.curation.groups import cell_groups
 from perturbench_lamin.curation.preprocess import DEGS_KEY, preprocess_file
 from perturbench_lamin.curation.report import PreprocessParams
@@ -113,6 +114,13 @@ def test_a_fraction_is_shown_as_one(tmp_path):
     data.X.data += np.float32(1e-6)
     with pytest.raises(InputError, match=r"value \d\.0000009\d\]"):
         curate(data, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(1 + 1e-9, "1.000000001"), (2.0**24 + 2, "16777218"), (0.862832123, "0.862832"), (7.0, "7")]
+)
+def test_as_many_digits_are_shown_as_tell_a_value_from_another_whole_number(value, shown):
+    assert _shown(value) == shown
 
 
 def test_a_state_of_two_cells_takes_part_in_the_choice_of_variable_genes():

@@ -1,5 +1,7 @@
 """What is refused, and what the message says."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -31,6 +33,8 @@ def test_other_genes():
     extra = truth.copy()
     extra.var_names = [*truth.var_names[:-1], "NEW"]
     assert "not in the truth: NEW" in refused(truth, extra, "1 are missing, 1 are not")
+    extra.var_names = [*truth.var_names[:-1], f"{truth.var_names[-1]} "]
+    assert f"not in the truth: '{truth.var_names[-1]} '" in refused(truth, extra, "1 are missing, 1 are not")
 
 
 def test_repeated_genes():
@@ -124,6 +128,22 @@ def test_names():
     assert "perturbench" in refused(truth, truth, "No profile 'perturbenhc'", profile="perturbenhc")
     with pytest.raises(InputError, match="no prediction to evaluate"):
         evaluate(truth, {}, KEYS)
+    for name in ("", " mine", "a\nb", 1):
+        with pytest.raises(InputError, match=f"{re.escape(repr(name))} is no name of a model"):
+            evaluate(truth, {name: truth}, KEYS)
+
+
+@pytest.mark.parametrize(
+    ("truth", "predictions", "message"),
+    [
+        (None, {"mine": make_cells(0)}, "Not a path but NoneType"),
+        (make_cells(0), make_cells(0), "Not a mapping but AnnData"),
+        (make_cells(0), [make_cells(0)], "Not a mapping but list"),
+    ],
+)
+def test_what_is_given_in_another_form_is_told(truth, predictions, message):
+    with pytest.raises(InputError, match=message):
+        evaluate(truth, predictions, KEYS)
 
 
 def test_infinite_values_of_both_signs_are_counted():

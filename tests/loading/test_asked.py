@@ -86,6 +86,8 @@ def test_the_table_of_pairs(tmp_path):
         ("condition,cell_type\nG1,K562\n", "No column 'treatment'"),
         ("condition,cell_type,treatment\nG1,,none\n", r"No cell_type \[.*line 2"),
         ("condition,cell_type,treatment\n", "No rows"),
+        ("condition,cell_type,treatment\nG1,K562,none\nG2,K562\u00a0,none\n", r"'K562\\xa0' has spaces.*line 3\]"),
+        ("condition,cell_type,treatment\nG1 ,K562,none\n", r"'G1 ' has spaces .*line 2\](.|\n)*'G1'"),
         ("condition,cell_type,treatment\nG1,K562,none\nG1,K562,none\n", r"'G1/K562/none' occurs twice \[.*line 3"),
         ("", "The table is empty"),
     ],

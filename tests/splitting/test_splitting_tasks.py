@@ -274,6 +274,37 @@ def test_a_text_that_says_there_is_no_perturbation_is_told(name, caplog):
     assert f"{count} cells have '{name}' in column 'condition', taken for a perturbation" in caplog.text
 
 
+@pytest.mark.parametrize(("name", "is_told"), [("NA", True), ("nan", True), ("none", False)])
+def test_a_text_for_a_missing_covariate_is_told(name, is_told, caplog):
+    obs = screen(STATES).replace({"cell_type": {"b": name}})
+    with caplog.at_level(logging.WARNING):
+        make_split(obs, "transfer", KEYS)
+    assert (f"have '{name}' in column 'cell_type', taken for a value of that name" in caplog.text) is is_told
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"covariates": "cell_type"}, r"covariates is the text 'cell_type'.*\n.*Give \('cell_type',\)"),
+        ({"control": 0}, r"control is 0, no text.*\n.*'0'"),
+        ({"control": None}, "control is None"),
+        ({"covariates": ("cell_type", 1)}, "covariates is 1, no text"),
+    ],
+)
+def test_keys_that_are_no_text_are_refused_at_once(words, message):
+    with pytest.raises(InputError, match=message):
+        ObsKeys(**words)
+    assert ObsKeys(covariates=["cell_type"]) == ObsKeys()
+
+
+def test_a_table_of_another_kind_is_refused():
+    obs = screen(STATES)
+    with pytest.raises(InputError, match="Not a table of cells but dict"):
+        make_split(obs.to_dict(), "transfer", KEYS)
+    with pytest.raises(InputError, match="'condition' has values that are neither text nor numbers"):
+        make_split(obs.assign(condition=[["g01"]] * len(obs)), "transfer", KEYS)
+
+
 def test_columns_that_share_values_do_not_collapse():
     states = [("x", "y"), ("y", "x"), ("x", "x")]
     obs = screen(states, ("cell_type", "treatment"))
