@@ -67,12 +67,13 @@ def element_part(pair: FilePair, place: str, *, scaled: bool) -> Part:
 def _is_matrix(element: Element) -> bool:
     """Numbers in two axes or more."""
     if is_group(element):
-        return element.attrs.get("encoding-type") in MATRICES
+        return element.attrs.get("encoding-type") in MATRICES or "h5sparse_format" in element.attrs  # anndata 0.6
     return element.ndim >= 2 and element.dtype.kind in "fiub"
 
 
 def _widths(element: Element) -> tuple[int, ...]:
-    shape = element.attrs["shape"] if is_group(element) else element.shape
+    attrs = element.attrs
+    shape = attrs.get("shape", attrs.get("h5sparse_shape")) if is_group(element) else element.shape
     return tuple(int(number) for number in shape[1:])
 
 
@@ -185,6 +186,10 @@ def _other_part(pair: FilePair, place: str) -> Part:
     return Part(place, uncompared=(f"{place}: unlike, which may be due to the order of cells or genes",))
 
 
+OLD_CATEGORIES = ("obs/__categories", "var/__categories", "raw/var/__categories")
+"""Where anndata 0.7 kept the categories of a table's columns."""
+
+
 def form_part(pair: FilePair) -> Part | None:
     """Where two files of the same content store it in another form; nothing where all is stored alike.
 
@@ -193,7 +198,9 @@ def form_part(pair: FilePair) -> Part | None:
     found = list(unlike(pair.a.file.root, pair.b.file.root, "", _is_small))
     if not found:
         return None
-    forms, content = ([one for one in found if one.form == form] for form in (True, False))
+    # Of older files: categories that stand apart from their columns, with which they were compared.
+    apart = {*OLD_CATEGORIES, *pair.a.file.old_category_places(), *pair.b.file.old_category_places()}
+    forms, content = ([one for one in found if (one.form or one.place in apart) == form] for form in (True, False))
     return Part(
         "form",
         senses=(f"stored in another form: {some(forms)}",) if forms else (),

@@ -30,6 +30,9 @@ AXES = {
 }
 """What the rows and columns of a place are: the index of a table, or numbers."""
 
+WHOLE = ("X", "raw/X")
+"""Places that are matrices themselves; the others are groups of them."""
+
 LOOK_ROWS = 200
 """Cells that are looked at to see whether a matrix holds whole numbers."""
 
@@ -107,6 +110,30 @@ class H5adFile:
     def raw_var(self) -> Table:
         """The table of genes of raw."""
         return self.file.table("raw/var")
+
+    def read_through(self) -> None:
+        """Read everything once, a part at a time.
+
+        Raises:
+            IntegrityError: something is damaged, or contradicts itself.
+        """
+        self.file.uns(keep_unknown=True)
+        for axis in ("obs", "var", *(["raw/var"] if "raw/var" in self.file else [])):
+            for _ in self.table(axis).items():
+                pass
+        for group in AXES:
+            inside = [group] if group in WHOLE else [f"{group}/{name}" for name in self.file.names(group)]
+            for place in inside:
+                self._read_through(place)
+
+    def _read_through(self, place: str) -> None:
+        if place not in self.file:
+            return
+        if place not in WHOLE and not place.startswith("layers/") and not self.file.is_matrix(place):
+            self.file.element(place)
+            return
+        for _ in self.matrix(place).row_chunks():
+            pass
 
     def counts_place(self) -> str | None:
         """Where the counts are: ``layers["counts"]``, else the first of raw and X that holds whole numbers."""

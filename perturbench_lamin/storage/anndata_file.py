@@ -197,10 +197,14 @@ class AnnDataFile:
         read = read_known(group, self.path, "uns") if known else self.element("uns")
         if not isinstance(read, dict):
             raise IntegrityError("uns is not a group", where=self.path, fix="Write the file again with anndata.")
-        places = [self._element(name) for name in ("obs", "var") if name in self]
-        fields = [name for element in places for name in getattr(getattr(element, "dtype", None), "names", ()) or ()]
-        hidden = {category_place(name).removeprefix("uns/") for name in fields}
-        return {name: value for name, value in read.items() if name not in hidden}
+        hidden = self.old_category_places()
+        return {name: value for name, value in read.items() if f"uns/{name}" not in hidden}
+
+    def old_category_places(self) -> frozenset[str]:
+        """Where in uns anndata 0.6 kept the categories of obs and var; none in files of later versions."""
+        tables = [self._element(name) for name in ("obs", "var") if name in self]
+        fields = [name for table in tables for name in getattr(getattr(table, "dtype", None), "names", ()) or ()]
+        return frozenset(map(category_place, fields))
 
     def _element(self, place: str) -> Any:
         name = self._name(place)
