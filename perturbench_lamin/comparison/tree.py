@@ -41,7 +41,7 @@ class Unlike:
     values: bool = False
 
     def __str__(self) -> str:
-        return f"{self.place} ({self.what})"
+        return f"{self.place or '/'} ({self.what})"
 
 
 def _compare_all(place: str) -> bool:

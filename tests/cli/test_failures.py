@@ -107,7 +107,7 @@ def chained(error, cause):
         (OSError(errno.ENOSPC, "No space left on device", "/a/b.csv"), "The disk is full [/a/b.csv]", "Free"),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), "The quota of the disk is used up", "Free"),
         (OSError(errno.EROFS, "Read-only", "/cd/x"), "The file system can only be read [/cd/x]", "Name a place"),
-        (PermissionError(errno.EACCES, "Permission denied", "/root/x"), "No permission [/root/x]", "Change"),
+        (PermissionError(errno.EACCES, "Permission denied", "/there/x"), "No permission [/there/x]", "Change"),
         (OSError(errno.EMFILE, "Too many open files", "x"), "Too many open files [x]", "ulimit -n"),
         (OSError(errno.EADDRINUSE, "Address already in use"), "The port is in use", "--port"),
         (OSError("Unable to write (file write failed, errno = 28, error message = 'No"), "The disk is full", "Free"),
