@@ -14,7 +14,6 @@ import numpy as np
 from scipy import sparse
 
 from perturbench_lamin.errors import InputError, IntegrityError
-from perturbench_lamin.storage.kernels import IN_ORDER, OUT_OF_RANGE, row_order
 from perturbench_lamin.storage.reading import AGAIN, reading
 from perturbench_lamin.storage.tables import native
 
@@ -206,6 +205,8 @@ def compressed(
     Returns:
         The matrix, sharing memory where it can; None where a number is out of range.
     """
+    from perturbench_lamin.storage.kernels import IN_ORDER, OUT_OF_RANGE, row_order  # numba: slow to import
+
     minor = shape[0] if format == "csc" else shape[1]
     if indices.dtype != np.int32:
         indices = indices.astype(np.int64, copy=False)
