@@ -200,13 +200,19 @@ def form_part(pair: FilePair) -> Part | None:
         return None
     # Of older files: categories that stand apart from their columns, with which they were compared.
     apart = {*OLD_CATEGORIES, *pair.a.file.old_category_places(), *pair.b.file.old_category_places()}
-    forms, content = ([one for one in found if (one.form or one.place in apart) == form] for form in (True, False))
+    forms = [one for one in found if one.form or one.place in apart or _are_categories(one.place)]
+    content = [one for one in found if one not in forms]
     return Part(
         "form",
         senses=(f"stored in another form: {some(forms)}",) if forms else (),
         differences=tuple(f"{one.place} differs: {one.what}" for one in content),
         details={"forms": [str(one) for one in forms]},
     )
+
+
+def _are_categories(place: str) -> bool:
+    """Whether it lists a column's categories: their order, and those that no row has, are no content of the column."""
+    return place.rpartition("/")[2] == "categories" or "__categories/" in place
 
 
 def _is_small(place: str) -> bool:

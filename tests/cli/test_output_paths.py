@@ -99,7 +99,7 @@ def test_an_output_that_is_an_input_is_refused_under_any_name(counts, tmp_path, 
         result = invoke("preprocess", counts, "--out", name)
         assert (result.exit_code, "is what IN.h5ad is" in result.output) == (2, True), result.output
     result = invoke("split", counts, "--task", "combine", "--out", hard)
-    assert "is what OBS.csv|h5ad is" in result.output
+    assert "is what OBS.csv|tsv|h5ad is" in result.output
     for given in (counts, f"mine={counts}"):
         result = invoke("evaluate", "--truth", hard, "--prediction", given, "--out", "a.csv", "--report", counts)
         assert result.exit_code == 2, result.output

@@ -41,7 +41,7 @@ def files(tmp_path_factory):
     write(DATA, folder / "tiny.h5ad")
     write_split(random_split(DATA, held_out=("G0+G1",)), folder / "split.csv")
     said = call("train", folder / "tiny.h5ad", "--split", folder / "split.csv", *ADDITIVE, "--out", folder / "additive")
-    assert "1 epochs" in said
+    assert "1 epoch;" in said
     return folder
 
 
