@@ -18,7 +18,9 @@ def test_damaged_files_are_read_as_before_or_refused(verb, tmp_path):
     outcomes = fuzz(verb, FILES, 2, tmp_path)
     assert len(outcomes) == FILES
     assert [outcome for outcome in outcomes if outcome.kind in BAD] == []
-    assert {"same", "refused"} <= {outcome.kind for outcome in outcomes}
+    kinds = {outcome.kind for outcome in outcomes}
+    assert "refused" in kinds
+    assert kinds & {"same", "other"}, "compare tells of any damage that leaves a file whole"
 
 
 def test_the_same_seed_makes_the_same_damage(tmp_path):
