@@ -72,7 +72,7 @@ def test_srivatsan20(tmp_path):
     told, adata, info, splits = curate(
         "srivatsan20", tmp_path, tiny(4_000, 12), highly_variable=60, gene_table=str(genes)
     )
-    named = {name.replace("(+)-JQ1", "JQ1") for name in truth(tmp_path, "srivatsan20")}
+    named = {name.replace("(+)-JQ1", "JQ1").strip() for name in truth(tmp_path, "srivatsan20")}
     named = {name.replace("ENMD-2076 L-(+)-Tartaric acid", "ENMD-2076") for name in named}
     assert set(adata.obs["condition"]) == {"control", *named}
     assert set(adata.obs["cell_type"]) == {"a549", "k562", "mcf7"}
