@@ -27,7 +27,7 @@ def test_what_is_written_is_read_back():
         ("covariate_keys", "[cell_type]", "'covariate_keys' is not JSON"),
         ("covariate_keys", '"cell_type"', "'covariate_keys' is .* not a list"),
         ("covariate_keys", np.array(["cell_type"]), "'covariate_keys' is .* not a text"),
-        ("covariate_keys", "[1]", "not names"),
+        ("covariate_keys", "[1]", "covariates is 1, no text"),
         ("covariate_keys", '["dose", "dose"]', "one of them twice"),
         ("covariate_keys", '["condition"]', "one of them twice"),
         ("perturbation_key", "", "'perturbation_key' is ''"),
